@@ -1,0 +1,74 @@
+# aes67os: build, try, test. 'make help' lists what there is.
+
+BOARD ?= x86-64
+FIRMWARE = go run ./firmware
+# What the build and the tests need beyond Go, as Debian packages.
+IMAGE_PACKAGES = ca-certificates debian-archive-keyring git
+RUN_PACKAGES = qemu-system-x86 ovmf
+TEST_PACKAGES = $(RUN_PACKAGES) gcc libc6-dev chromium e2fsprogs iproute2 dbus avahi-daemon avahi-utils
+
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help image debug-image run test unit race e2e reproducible lint bench clean image-packages run-packages test-packages
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  BOARD=$(BOARD)"
+
+image: image-packages ## build the bootable image: out/aes67os-$(BOARD).img
+	$(FIRMWARE) build -board $(BOARD)
+
+debug-image: image-packages ## the same with a root shell on the serial console
+	$(FIRMWARE) build -board $(BOARD) -debug
+
+run: run-packages ## start the image in QEMU and print the page's address
+	@test -f out/aes67os-$(BOARD).img || $(MAKE) image
+	$(FIRMWARE) run -board $(BOARD)
+
+test: lint unit race e2e reproducible ## everything: static checks, unit, race, namespaces, QEMU, browser
+
+# The rooms' own tests; those in test/ need an image.
+ROOMS = $$(go list ./... | grep -v '^aes67os/test')
+
+unit: test-packages
+	go test $(ROOMS)
+
+race: test-packages
+	CGO_ENABLED=1 go test -race $(ROOMS)
+
+e2e: test-packages image debug-image
+	go test -count=1 -v -timeout 20m ./test/...
+
+reproducible: image ## build twice from one commit and compare
+	rm -rf out/again
+	$(FIRMWARE) build -board $(BOARD) -out out/again
+	cmp out/aes67os-$(BOARD).img out/again/aes67os-$(BOARD).img
+	cmp out/SHA256SUMS out/again/SHA256SUMS
+	rm -rf out/again
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); test -z "$$unformatted" || { echo "gofmt would change: $$unformatted"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+
+bench: test-packages image ## measure, and print a table of ratios
+	go run ./test/bench -board $(BOARD)
+
+clean: ## remove what was built; downloads stay in the user's cache
+	rm -rf out
+
+# Installs what is missing, which needs root; says what is missing without.
+define need
+	@missing=; for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	test -z "$$missing" || { echo "installing:$$missing"; \
+	test "$$(id -u)" = 0 || { echo "this needs root; run: apt-get install$$missing"; exit 1; }; \
+	apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends $$missing; }
+endef
+
+image-packages:
+	$(call need,$(IMAGE_PACKAGES))
+run-packages:
+	$(call need,$(RUN_PACKAGES))
+test-packages:
+	$(call need,$(TEST_PACKAGES))

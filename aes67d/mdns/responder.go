@@ -1,0 +1,241 @@
+package mdns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Responder announces a host and its services. Make one with [New]; its methods
+// are safe for concurrent use.
+type Responder struct {
+	wire    Wire
+	changes <-chan []Link
+	log     *slog.Logger
+	wake    chan struct{}
+
+	mu        sync.Mutex
+	host      *claim
+	services  []*claim
+	links     []*link
+	conflicts conflicts
+}
+
+// New returns a responder for the host of this name (one label, without ".local").
+// changes brings the links to announce on, all of them whenever one has changed.
+func New(hostname string, wire Wire, changes <-chan []Link, log *slog.Logger) *Responder {
+	return &Responder{
+		wire:    wire,
+		changes: changes,
+		log:     log,
+		wake:    make(chan struct{}, 1),
+		host:    &claim{wish: hostname, attempt: 1},
+	}
+}
+
+// Publish adds a service, before Run or during it. The function it returns takes
+// the service back.
+func (r *Responder) Publish(s Service) (withdraw func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.Instance == "" {
+		s.Instance = r.host.wish
+	}
+	c := &claim{wish: s.Instance, attempt: 1, service: &s}
+	r.services = append(r.services, c)
+	start := time.Now().Add(between(0, probeInterval))
+	for _, l := range r.links {
+		l.add(c, r.host, start)
+	}
+	r.poke()
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.services = slices.DeleteFunc(r.services, func(other *claim) bool { return other == c })
+		for _, l := range r.links {
+			l.goodbye(func(other *claim) bool { return other == c })
+		}
+	}
+}
+
+// poke makes Run look at the clock anew.
+func (r *Responder) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// Run answers until ctx ends, says goodbye and returns nil. It returns an error when
+// the wire or the list of links fails. In either case it closes the wire.
+func (r *Responder) Run(ctx context.Context) error {
+	packets := make(chan Packet)
+	failed := make(chan error, 1)
+	stop := make(chan struct{})
+	var receiver sync.WaitGroup
+	defer receiver.Wait()
+	defer r.wire.Close()
+	defer close(stop)
+	receiver.Go(func() {
+		for {
+			p, err := r.wire.Receive()
+			if err != nil {
+				failed <- err
+				return
+			}
+			select {
+			case packets <- p:
+			case <-stop:
+				return
+			}
+		}
+	})
+
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.goodbye()
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("receive multicast DNS: %w", err)
+		case links, ok := <-r.changes:
+			if !ok {
+				return errors.New("the list of network links has ended")
+			}
+			r.setLinks(links)
+		case p := <-packets:
+			r.handle(p)
+		case <-r.wake:
+		case <-timer.C:
+		}
+		if next := r.work(); next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(next))
+		}
+	}
+}
+
+// work does what is due and returns when there will be more to do, zero for never.
+func (r *Responder) work() (next time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for _, l := range r.links {
+		l.run(now)
+		if t := l.next(); next.IsZero() || !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	return next
+}
+
+// handle gives a packet to the link it came over.
+func (r *Responder) handle(p Packet) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for _, l := range r.links {
+		if l.Index == p.Link {
+			for _, c := range l.handle(now, p) {
+				r.rename(c, now, p.Peer.Addr())
+			}
+		}
+	}
+}
+
+// rename gives up the name of c, which holder has, and claims the next one.
+func (r *Responder) rename(c *claim, now time.Time, holder netip.Addr) {
+	start := now.Add(r.conflicts.add(now))
+	taken := c.name()
+	c.attempt++
+	r.log.Warn("the name is taken on the network, using another", "name", taken, "holder", holder, "instead", c.name())
+	for _, l := range r.links {
+		l.renew(c, r.host, probing, start)
+		if c != r.host {
+			continue
+		}
+		// The services stay where they are and say the new name of the host, once
+		// it has had time to be ours.
+		for _, s := range r.services {
+			l.renew(s, r.host, announcing, start.Add(probes*probeInterval))
+		}
+	}
+}
+
+// setLinks takes in the links there are now.
+func (r *Responder) setLinks(now []Link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.links = slices.DeleteFunc(r.links, func(l *link) bool {
+		if slices.ContainsFunc(now, func(n Link) bool { return n.Index == l.Index }) {
+			return false
+		}
+		// Nobody can be told any more; what others remember of us ends by itself.
+		r.log.Info("network link is gone", "link", l.Name)
+		if err := r.wire.Leave(l.Index); err != nil {
+			r.log.Debug("leave the group", "link", l.Name, "error", err)
+		}
+		return true
+	})
+	for _, n := range now {
+		i := slices.IndexFunc(r.links, func(l *link) bool { return l.Index == n.Index })
+		if i < 0 {
+			r.addLink(n)
+			continue
+		}
+		if l := r.links[i]; !slices.Equal(l.Addresses, n.Addresses) {
+			r.log.Info("addresses have changed", "link", n.Name, "addresses", n.Addresses)
+			l.Link = n
+			// The name is ours already; its new data replaces the old in others'
+			// caches (§8.4).
+			l.renew(r.host, r.host, announcing, time.Now())
+		}
+	}
+}
+
+func (r *Responder) addLink(n Link) {
+	if err := r.wire.Join(n.Index); err != nil {
+		r.log.Warn("cannot announce on a network link", "link", n.Name, "error", err)
+		return
+	}
+	l := &link{Link: n, own: r.own, send: r.send}
+	start := time.Now().Add(between(0, probeInterval))
+	l.add(r.host, r.host, start)
+	for _, c := range r.services {
+		l.add(c, r.host, start)
+	}
+	r.links = append(r.links, l)
+	r.log.Info("announcing", "name", r.host.name(), "link", n.Name, "addresses", n.Addresses)
+}
+
+// own tells whether a is an address of this host. Called with r.mu held.
+func (r *Responder) own(a netip.Addr) bool {
+	return slices.ContainsFunc(r.links, func(l *link) bool {
+		return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Addr() == a })
+	})
+}
+
+// send is best effort, as the network is: all that matters is sent more than once.
+func (r *Responder) send(p Packet) {
+	if err := r.wire.Send(p); err != nil && !errors.Is(err, net.ErrClosed) {
+		r.log.Debug("cannot send", "link", p.Link, "to", p.Peer, "error", err)
+	}
+}
+
+// goodbye takes everything back.
+func (r *Responder) goodbye() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.links {
+		l.goodbye(func(*claim) bool { return true })
+	}
+}

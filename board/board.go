@@ -1,0 +1,94 @@
+// Package board holds what is particular to each machine that aes67os runs on.
+//
+// A board is data: which kernel, which modules, how it boots, how its disk is laid
+// out, what is tuned. The programs that read it (the image builder, init) have no
+// special case for any of them. One file a board.
+package board
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// BootMethod is how the firmware of a board finds the system.
+type BootMethod string
+
+// The boot methods.
+const (
+	// UEFI boots systemd-boot from an EFI system partition, which starts a unified
+	// kernel image (UAPI.5).
+	UEFI BootMethod = "uefi"
+)
+
+// Board describes one kind of machine.
+type Board struct {
+	// Name is what BOARD= and -board take, and what a signed update must match.
+	Name string
+	// Title is its name for people.
+	Title string
+	// GOARCH is what Go calls its processor; DebianArch what Debian calls it.
+	GOARCH, DebianArch string
+	// KernelPackage is the Debian package that depends on the newest kernel.
+	KernelPackage string
+	// BootPackage is the Debian package with the boot loader.
+	BootPackage string
+	Boot        BootMethod
+	// Cmdline is the kernel command line.
+	Cmdline string
+	// KernelConfig lists the options that the appliance relies on: "y", "m", or
+	// "ym" where either will do.
+	KernelConfig map[string]string
+	// Modules names what goes into the image, by module name or shell pattern;
+	// what these depend on follows by itself. Those that match hardware are
+	// loaded when the hardware is found.
+	Modules []string
+	// Load names modules that no hardware asks for, in the order of loading.
+	Load []string
+	// ESPSize and DataSize are the sizes of the partitions in the image, in bytes.
+	// init grows the data partition to the card's end.
+	ESPSize, DataSize int64
+	// Tuning is what is set at boot; see Setting.
+	Tuning []Setting
+	QEMU   QEMU
+}
+
+// QEMU is the emulated machine that stands in for the board.
+type QEMU struct {
+	// Binary is the emulator's program, Machine its -machine and CPU its -cpu.
+	Binary, Machine, CPU string
+	// Firmware lists where distributions keep the firmware's code; the first that
+	// exists is used. Vars is its variable store, copied for each machine started.
+	Firmware []Firmware
+	// Package is the Debian package with the emulator, FirmwarePackage the one with
+	// the firmware, for messages.
+	Package, FirmwarePackage string
+}
+
+// Firmware is a pair of flash images.
+type Firmware struct{ Code, Vars string }
+
+// All returns every board, the default first.
+func All() []Board {
+	return []Board{x8664()}
+}
+
+// ByName finds a board, or tells which there are.
+func ByName(name string) (Board, error) {
+	all := All()
+	if i := slices.IndexFunc(all, func(b Board) bool { return b.Name == name }); i >= 0 {
+		return all[i], nil
+	}
+	var names []string
+	for _, b := range all {
+		names = append(names, b.Name)
+	}
+	return Board{}, fmt.Errorf("no board is called %q; there are: %s", name, strings.Join(names, ", "))
+}
+
+// The users that services run as. Their numbers are fixed because files on the data
+// partition belong to them.
+const (
+	AudioUser, AudioUID = "aes67d", 101
+	WebUser, WebUID     = "webui", 102
+)

@@ -1,0 +1,8 @@
+package build
+
+type module struct {
+	name string
+	data []byte
+}
+
+func (b *build) takeRavenna() error { return nil }

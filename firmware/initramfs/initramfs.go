@@ -1,0 +1,125 @@
+// Package initramfs packs the appliance's root file system: a cpio archive,
+// compressed with zstd, that the kernel unpacks into RAM.
+//
+// The same content gives the same bytes: records are sorted, have no times and
+// belong to root.
+package initramfs
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/u-root/u-root/pkg/cpio"
+)
+
+// Files is what goes into the archive. The zero value is empty and ready to use.
+type Files struct {
+	records map[string]cpio.Record
+}
+
+// Add puts a regular file at name, a path without leading slash.
+func (f *Files) Add(name string, data []byte, perm uint64) {
+	f.put(cpio.StaticFile(name, string(data), perm))
+}
+
+// Dir puts an empty directory at name. Parents of files need not be added.
+func (f *Files) Dir(name string, perm uint64) { f.put(cpio.Directory(name, perm)) }
+
+// Link puts a symbolic link to target at name.
+func (f *Files) Link(name, target string) { f.put(cpio.Symlink(name, target)) }
+
+// Device puts a character device at name.
+func (f *Files) Device(name string, perm, major, minor uint64) {
+	f.put(cpio.CharDev(name, perm, major, minor))
+}
+
+func (f *Files) put(r cpio.Record) {
+	if f.records == nil {
+		f.records = map[string]cpio.Record{}
+	}
+	f.records[r.Name] = r
+	for dir := path.Dir(r.Name); dir != "."; dir = path.Dir(dir) {
+		if _, ok := f.records[dir]; !ok {
+			f.records[dir] = cpio.Directory(dir, 0o755)
+		}
+	}
+}
+
+// Size is the sum of the files' sizes in bytes.
+func (f *Files) Size() int64 {
+	var n int64
+	for _, r := range f.records {
+		n += int64(r.FileSize)
+	}
+	return n
+}
+
+// Write writes the compressed archive to w.
+func (f *Files) Write(w io.Writer) error {
+	records := make([]cpio.Record, 0, len(f.records))
+	for _, r := range f.records {
+		records = append(records, r)
+	}
+	// A directory sorts before what is in it, which the kernel needs.
+	slices.SortFunc(records, func(a, b cpio.Record) int { return cmp.Compare(a.Name, b.Name) })
+
+	// The number of encoders is fixed because it shapes the output.
+	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(2))
+	if err != nil {
+		return err
+	}
+	archive := cpio.Newc.Writer(z)
+	for i, r := range records {
+		r = cpio.MakeReproducible(r)
+		r.Ino = uint64(i + 1)
+		if err := archive.WriteRecord(r); err != nil {
+			return fmt.Errorf("pack %s: %w", r.Name, err)
+		}
+	}
+	if err := cpio.WriteTrailer(archive); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+// File is a file of a packed archive.
+type File struct {
+	Name string
+	Data []byte
+	Dir  bool
+}
+
+// Read unpacks an archive that Write made.
+func Read(data []byte) ([]File, error) {
+	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderMaxMemory(1<<30))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	plain, err := io.ReadAll(z)
+	if err != nil {
+		return nil, fmt.Errorf("unpack the initramfs: %w", err)
+	}
+	var files []File
+	err = cpio.ForEachRecord(cpio.Newc.Reader(bytes.NewReader(plain)), func(r cpio.Record) error {
+		if r.Name == cpio.Trailer {
+			return nil
+		}
+		f := File{Name: strings.TrimPrefix(r.Name, "/"), Dir: r.Mode&cpio.S_IFMT == cpio.S_IFDIR}
+		if !f.Dir && r.ReaderAt != nil {
+			f.Data = make([]byte, r.FileSize)
+			if _, err := io.ReadFull(io.NewSectionReader(r, 0, int64(r.FileSize)), f.Data); err != nil {
+				return fmt.Errorf("unpack %s: %w", r.Name, err)
+			}
+		}
+		files = append(files, f)
+		return nil
+	})
+	return files, err
+}

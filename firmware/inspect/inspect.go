@@ -1,0 +1,238 @@
+// Package inspect tells what is inside an image: from the partitions of the disk down
+// to the programs in the initramfs.
+//
+// It believes nothing but the image. What it reports is read back from the file that
+// would be flashed, with the readers beside the builder's writers; so it is also the
+// check that a build wrote what it meant to.
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"debug/buildinfo"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"aes67os/board"
+	"aes67os/firmware/disk"
+	"aes67os/firmware/flash/image"
+	"aes67os/firmware/initramfs"
+	"aes67os/firmware/uki"
+)
+
+// ErrNotOurs is wrapped by the error of a disk that is not an image of aes67os.
+var ErrNotOurs = errors.New("not an image of aes67os")
+
+// Report is what is in an image. Sizes and offsets are in bytes.
+type Report struct {
+	Image      string      `json:"image"`
+	Size       int64       `json:"size_bytes,omitempty"`
+	Partitions []Partition `json:"partitions"`
+	Loader     *Loader     `json:"loader,omitempty"`
+	// Slots has each whole system that is in the image.
+	Slots []Slot `json:"slots"`
+}
+
+// Partition is a line of the partition table.
+type Partition struct {
+	Name   string `json:"name"`
+	Offset int64  `json:"offset_bytes"`
+	Size   int64  `json:"size_bytes"`
+}
+
+// Loader is the boot loader.
+type Loader struct {
+	Path string `json:"path"`
+	// Version is as the loader says it, for example "systemd-boot 257.9-1~deb13u1".
+	Version string `json:"version"`
+	Size    int    `json:"size_bytes"`
+}
+
+// Slot is a system: one file on the EFI system partition.
+type Slot struct {
+	Path     string    `json:"path"`
+	Size     int       `json:"size_bytes"`
+	SHA256   string    `json:"sha256"`
+	Sections []Section `json:"sections"`
+	// Stub is the version of the program that starts the kernel.
+	Stub    string        `json:"stub"`
+	Kernel  string        `json:"kernel"`
+	Cmdline string        `json:"cmdline"`
+	Release board.Release `json:"release"`
+	// Packed and Unpacked are the sizes of the initramfs.
+	Packed   int       `json:"initramfs_packed_bytes"`
+	Unpacked int64     `json:"initramfs_unpacked_bytes"`
+	Programs []Program `json:"programs"`
+	Modules  []Module  `json:"modules"`
+}
+
+// Section is a part of a slot file.
+type Section struct {
+	Name string `json:"name"`
+	Size int    `json:"size_bytes"`
+}
+
+// Program is a Go program.
+type Program struct {
+	Path string `json:"path"`
+	Size int    `json:"size_bytes"`
+	// Go is the compiler's version, Modules how many modules are compiled in.
+	Go      string `json:"go"`
+	Modules int    `json:"modules"`
+}
+
+// Module is a kernel module.
+type Module struct {
+	// Path is below /lib/modules/RELEASE.
+	Path string `json:"path"`
+	Size int    `json:"size_bytes"`
+}
+
+// Inspect looks into name, which is an image, plain or compressed, or a block device.
+// progress, if not nil, is told how much of a compressed image is unpacked. The error
+// is ErrNotOurs when the disk is of something else.
+func Inspect(ctx context.Context, name string, progress func(done, total int64)) (*Report, error) {
+	i, err := image.Open(name)
+	switch {
+	case errors.Is(err, image.ErrNot):
+		return nil, fmt.Errorf("%w: %w", ErrNotOurs, err)
+	case err != nil:
+		return nil, err
+	}
+	plain := name
+	if i.Compressed {
+		f, err := os.CreateTemp("", "aes67os-inspect-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.Remove(f.Name())
+		defer f.Close()
+		if err := i.Unpack(ctx, f, progress); err != nil {
+			return nil, fmt.Errorf("unpack: %w", err)
+		}
+		plain = f.Name()
+	}
+	partitions, files, err := disk.Open(plain)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrNotOurs, name, err)
+	}
+	r := &Report{Image: name, Size: i.Size}
+	for _, p := range partitions {
+		r.Partitions = append(r.Partitions, Partition{p.Name, p.Start, p.Size})
+	}
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if err := r.addFile(f); err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", name, f.Name, err)
+		}
+	}
+	if len(r.Slots) == 0 {
+		return nil, fmt.Errorf("%w: %s has no system in EFI/Linux", ErrNotOurs, name)
+	}
+	return r, nil
+}
+
+// addFile reports a file of the EFI system partition. FAT does not mind the case of
+// names.
+func (r *Report) addFile(f disk.File) error {
+	dir, base := path.Split(strings.ToLower(f.Name))
+	switch {
+	case path.Ext(base) != ".efi":
+		return nil
+	case dir == "efi/boot/":
+		sections, err := uki.Parse(f.Data)
+		if err != nil {
+			return err
+		}
+		r.Loader = &Loader{Path: f.Name, Version: loaderInfo(sections), Size: len(f.Data)}
+	case dir == "efi/linux/":
+		s, err := slot(f)
+		if err != nil {
+			return err
+		}
+		r.Slots = append(r.Slots, s)
+	}
+	return nil
+}
+
+// slot takes a unified kernel image apart.
+func slot(f disk.File) (Slot, error) {
+	sum := sha256.Sum256(f.Data)
+	s := Slot{Path: f.Name, Size: len(f.Data), SHA256: hex.EncodeToString(sum[:])}
+	sections, err := uki.Parse(f.Data)
+	if err != nil {
+		return s, err
+	}
+	s.Stub = loaderInfo(sections)
+	var packed []byte
+	for _, section := range sections {
+		s.Sections = append(s.Sections, Section{section.Name, len(section.Data)})
+		switch section.Name {
+		case ".uname":
+			s.Kernel = string(section.Data)
+		case ".cmdline":
+			s.Cmdline = string(section.Data)
+		case ".initrd":
+			packed = section.Data
+		}
+	}
+	if packed == nil {
+		return s, errors.New("it has no initramfs")
+	}
+	s.Packed = len(packed)
+	files, err := initramfs.Read(packed)
+	if err != nil {
+		return s, err
+	}
+	return s, s.addFiles(files)
+}
+
+// addFiles reports what is in the initramfs.
+func (s *Slot) addFiles(files []initramfs.File) error {
+	modules := "lib/modules/" + s.Kernel + "/"
+	for _, f := range files {
+		s.Unpacked += int64(len(f.Data))
+		name, isModule := strings.CutPrefix(f.Name, modules)
+		switch {
+		case "/"+f.Name == board.ReleasePath:
+			if err := json.Unmarshal(f.Data, &s.Release); err != nil {
+				return fmt.Errorf("%s in the initramfs: %w", board.ReleasePath, err)
+			}
+		case isModule && path.Ext(name) == ".ko":
+			s.Modules = append(s.Modules, Module{name, len(f.Data)})
+		default:
+			if info, err := buildinfo.Read(bytes.NewReader(f.Data)); err == nil {
+				s.Programs = append(s.Programs, Program{f.Name, len(f.Data), info.GoVersion, len(info.Deps)})
+			}
+		}
+	}
+	if s.Release.Board == "" {
+		return fmt.Errorf("%w: the initramfs has no %s", ErrNotOurs, board.ReleasePath)
+	}
+	slices.SortFunc(s.Modules, func(a, b Module) int { return strings.Compare(a.Path, b.Path) })
+	return nil
+}
+
+// loaderInfo finds what systemd's boot programs say of themselves, in a section that
+// is there for that: "#### LoaderInfo: systemd-boot 257.9 ####".
+func loaderInfo(sections []uki.Section) string {
+	for _, s := range sections {
+		if s.Name != ".sdmagic" {
+			continue
+		}
+		_, after, ok := strings.Cut(string(s.Data), "LoaderInfo: ")
+		if version, _, end := strings.Cut(after, " ####"); ok && end {
+			return version
+		}
+	}
+	return "of an unknown version"
+}

@@ -1,0 +1,295 @@
+// Package appliance is process 1 of the appliance: it brings the machine up, keeps
+// its services running, and takes it down in good order.
+//
+// The order of coming up is given by who needs what. Settings are on the data
+// partition, which needs its disk's driver; the network needs settings; the host
+// name needs a network card. Whatever fails is noted and left out: a machine that
+// shows its page with a note is worth more than one that stopped half way.
+package appliance
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"aes67os/board"
+	"aes67os/init/api"
+	"aes67os/init/apiserver"
+	"aes67os/init/config"
+	"aes67os/init/journal"
+	"aes67os/init/modules"
+	"aes67os/init/network"
+	"aes67os/init/power"
+	"aes67os/init/storage"
+	"aes67os/init/supervisor"
+	"aes67os/init/system"
+	"aes67os/init/tuning"
+	"aes67os/init/uevent"
+	"aes67os/init/watchdog"
+)
+
+const (
+	dataDir = "/data"
+	// Settings are read from here, and on a new card from the preset beside the
+	// slots.
+	settings = dataDir + "/config/system.json"
+
+	// How long to wait for what may be on USB, or not be there at all.
+	waitForDisk = 10 * time.Second
+	waitForCard = 5 * time.Second
+
+	// Services have this long to end before they are killed.
+	stopTimeout = 10 * time.Second
+	// The hardware watchdog resets a machine that does not get through a reboot.
+	rebootTimeout = 60 * time.Second
+)
+
+// Appliance is the running system.
+type Appliance struct {
+	release  board.Release
+	board    board.Board
+	journal  *journal.Journal
+	log      *slog.Logger
+	notes    notes
+	tuner    *tuning.Tuner
+	load     *system.Load
+	data     *storage.Data
+	network  *network.Manager
+	services *supervisor.Supervisor
+	// watchdog waits until nobody feeds it any more.
+	watchdog func() *watchdog.Watchdog
+	driver   api.Driver
+	hostname string
+	readyAt  atomicDuration
+	down     chan power.Action
+}
+
+// Run is the life of process 1. It returns only if the machine could not be switched
+// off.
+func Run() error {
+	a := &Appliance{
+		journal: journal.New(journal.Options{}),
+		down:    make(chan power.Action, 1),
+	}
+	a.log = slog.New(a.journal.Handler("init", nil))
+	if err := mountSystem(); err != nil {
+		a.notes.add(api.Error, err.Error())
+	}
+	consoleDone := a.copyToConsole()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	a.up(ctx)
+	action := a.wait()
+	a.log.Info(map[power.Action]string{power.Off: "going to switch off", power.Reboot: "going to reboot"}[action])
+	a.stop(action, cancel)
+	consoleDone()
+	return power.Do(action)
+}
+
+// up brings everything up.
+func (a *Appliance) up(ctx context.Context) {
+	a.identify()
+	a.log.Info(fmt.Sprintf("aes67os %s on %s, kernel %s", a.release.Version, a.board.Title, system.Release()))
+	a.try("catch Ctrl-Alt-Del", power.CatchCtrlAltDel())
+	go a.background(ctx, "wait for orphans", func() error { return supervisor.Reap(ctx, nil) })
+	go a.followKernel(ctx)
+
+	devices, loader := a.startDevices(ctx)
+	a.tuner = tuning.New("/", a.board.Tuning)
+	a.tuner.Apply()
+	a.load = system.NewLoad("/proc")
+
+	// The disk may need a driver that does not look like a disk's.
+	odd := time.AfterFunc(waitForDisk/4, devices.goOn)
+	a.mountData(ctx, devices.block)
+	odd.Stop()
+	c := a.loadConfig()
+	var err error
+	a.hostname, err = nameHost(ctx, c.Hostname, waitForCard, devices.net)
+	a.try("name the host", err)
+	a.network, err = network.New(network.Options{Config: c.Network, Hostname: a.hostname, ResolvConf: "/run/resolv.conf", Log: a.log})
+	a.try("set up the network", err)
+	if err == nil {
+		go a.network.Run(ctx)
+	}
+	a.driver = loadDriver(a.release, loader)
+
+	a.startServices()
+	a.feedWatchdog(ctx)
+	a.serve(ctx)
+	go a.announceReady(ctx, devices)
+}
+
+// identify reads what the image says of itself.
+func (a *Appliance) identify() {
+	b, err := os.ReadFile(board.ReleasePath)
+	if err == nil {
+		err = json.Unmarshal(b, &a.release)
+	}
+	if err == nil {
+		a.board, err = board.ByName(a.release.Board)
+	}
+	a.try("read "+board.ReleasePath, err)
+}
+
+func (a *Appliance) startDevices(ctx context.Context) (*devices, *modules.Loader) {
+	loader, err := modules.New("/lib/modules/"+system.Release(), a.log)
+	a.try("load kernel modules", err)
+	d := newDevices(loader, a.log, func() { a.GoDown(power.Off) })
+	listener, err := uevent.Listen()
+	a.try("hear of devices", err)
+	if loader != nil && listener != nil {
+		go d.run(ctx, listener, a.board.Load)
+	}
+	return d, loader
+}
+
+func (a *Appliance) mountData(ctx context.Context, appeared <-chan struct{}) {
+	var err error
+	a.data, err = storage.Mount(ctx, storage.Options{
+		Sys: "/sys", Dev: "/dev", Target: dataDir, Wait: waitForDisk, Appeared: appeared, Log: a.log,
+	})
+	a.try("mount the data partition", err)
+	if err == nil {
+		a.try("make the services' directories", a.data.MakeDirs(serviceDirs()))
+	}
+}
+
+func (a *Appliance) loadConfig() config.Config {
+	c, from, err := config.Load(settings)
+	if err != nil {
+		a.notes.add(api.Error, fmt.Sprintf("The settings could not be used, defaults are in force: %v.", err))
+		a.log.Error("settings: " + err.Error())
+	} else if from != "" {
+		a.log.Info("settings from " + from)
+	}
+	return c
+}
+
+func (a *Appliance) startServices() {
+	var err error
+	a.services, err = supervisor.Start(supervisor.Options{Journal: a.journal}, services()...)
+	a.try("start services", err)
+}
+
+func (a *Appliance) feedWatchdog(ctx context.Context) {
+	w := watchdog.New(watchdog.Options{Healthy: a.services.Healthy, Log: a.log})
+	fed := make(chan struct{})
+	go func() {
+		defer close(fed)
+		w.Run(ctx)
+	}()
+	a.watchdog = func() *watchdog.Watchdog {
+		<-fed
+		return w
+	}
+}
+
+func (a *Appliance) serve(ctx context.Context) {
+	l, err := apiserver.Listen(api.SocketPath, board.WebUID)
+	a.try("open "+api.SocketPath, err)
+	if err == nil {
+		go a.background(ctx, "serve "+api.SocketPath, func() error { return apiserver.Serve(ctx, l, a, a.log) })
+	}
+}
+
+// announceReady tells on the console, for who watches a boot, where the page is.
+func (a *Appliance) announceReady(ctx context.Context, d *devices) {
+	late := time.AfterFunc(waitForDisk, d.goOn)
+	defer late.Stop()
+	if a.services.WaitReady(ctx) != nil {
+		return
+	}
+	d.goOn()
+	at := system.Uptime()
+	a.readyAt.Store(at)
+	a.log.Info(fmt.Sprintf("all services are ready, %.1f s after the kernel started; the page is http://%s.local/", at.Seconds(), a.hostname))
+	// What modules brought since, such as the files of a CPU frequency driver.
+	a.tuner.Apply()
+}
+
+// wait returns how to go down, once somebody asks for it.
+func (a *Appliance) wait() power.Action {
+	signals := make(chan os.Signal, 1)
+	// The kernel sends SIGINT at Ctrl-Alt-Del. The others are what process 1 of
+	// small systems listens to.
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGUSR2)
+	select {
+	case action := <-a.down:
+		return action
+	case s := <-signals:
+		if s == unix.SIGUSR2 {
+			return power.Off
+		}
+		return power.Reboot
+	}
+}
+
+// stop takes everything down, in the opposite order.
+func (a *Appliance) stop(action power.Action, cancel context.CancelFunc) {
+	ctx, done := context.WithTimeout(context.Background(), stopTimeout)
+	defer done()
+	a.services.Stop(ctx)
+	cancel()
+	if action == power.Off {
+		a.try("stop the hardware watchdog", a.watchdog().Disarm())
+	} else {
+		a.try("set the hardware watchdog", a.watchdog().ArmForReboot(rebootTimeout))
+	}
+	if a.data != nil {
+		if err := a.data.Unmount(); err != nil {
+			a.log.Error(err.Error())
+		} else {
+			a.log.Info("all is written to the card")
+		}
+	}
+}
+
+// try notes an error; the machine goes on without what failed.
+func (a *Appliance) try(what string, err error) {
+	if err != nil {
+		a.log.Error(what + ": " + err.Error())
+		a.notes.add(api.Error, fmt.Sprintf("Could not %s: %v.", what, err))
+	}
+}
+
+func (a *Appliance) background(ctx context.Context, what string, run func() error) {
+	if err := run(); err != nil && ctx.Err() == nil {
+		a.try(what, err)
+	}
+}
+
+func (a *Appliance) followKernel(ctx context.Context) {
+	kmsg, err := os.Open(journal.KernelLog)
+	if err == nil {
+		err = a.journal.Kernel(ctx, kmsg)
+	}
+	if err != nil && ctx.Err() == nil {
+		a.log.Warn("the kernel's messages are not in the log: " + err.Error())
+	}
+}
+
+// copyToConsole shows the log on the console. The function it returns waits until
+// all is written.
+func (a *Appliance) copyToConsole() (finish func()) {
+	console, err := os.OpenFile("/dev/console", os.O_WRONLY, 0)
+	if err != nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_ = a.journal.Console(ctx, console)
+	}()
+	return func() {
+		cancel()
+		<-written
+	}
+}

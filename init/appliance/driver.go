@@ -1,0 +1,20 @@
+package appliance
+
+import (
+	"fmt"
+
+	"aes67os/board"
+	"aes67os/init/api"
+	"aes67os/init/modules"
+)
+
+// loadDriver loads the RAVENNA kernel module if the image has one.
+func loadDriver(r board.Release, loader *modules.Loader) api.Driver {
+	if r.RavennaModule == "" {
+		return api.Driver{Name: "userspace", Why: "the image was built without a RAVENNA kernel module"}
+	}
+	if err := loader.Load(r.RavennaModule); err != nil {
+		return api.Driver{Name: "userspace", Why: fmt.Sprintf("the RAVENNA kernel module is in the image but could not be loaded: %v", err)}
+	}
+	return api.Driver{Name: "ravenna"}
+}

@@ -1,0 +1,46 @@
+package appliance
+
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"aes67os/board"
+	"aes67os/init/supervisor"
+)
+
+// Where aes67d keeps its files, below the data partition.
+const (
+	audioConfig = "config/aes67d"
+	audioState  = "state/aes67d"
+)
+
+// serviceDirs are the services' directories with their owners.
+func serviceDirs() map[string]int {
+	return map[string]int{audioConfig: board.AudioUID, audioState: board.AudioUID}
+}
+
+// services are the programs that init keeps running.
+func services() []supervisor.Spec {
+	const watchdog = 20 * time.Second
+	return []supervisor.Spec{
+		{
+			Name: "webui",
+			Argv: []string{"/bin/webui"},
+			User: &supervisor.User{UID: board.WebUID, GID: board.WebUID},
+			// The page's only privilege is this socket.
+			Listen:         []supervisor.Socket{{Name: "http", Network: "tcp", Address: ":80"}},
+			Watchdog:       watchdog,
+			OOMScoreAdjust: 500,
+		},
+		{
+			Name: "aes67d",
+			Argv: []string{"/bin/aes67d", "-c", "/data/" + audioConfig + "/daemon.conf", "-announce-page", "80"},
+			User: &supervisor.User{UID: board.AudioUID, GID: board.AudioUID, Capabilities: []uintptr{
+				unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_NET_ADMIN, unix.CAP_SYS_NICE, unix.CAP_IPC_LOCK,
+			}},
+			Watchdog:       watchdog,
+			OOMScoreAdjust: -500,
+		},
+	}
+}

@@ -1,0 +1,216 @@
+// Package modules loads kernel modules: those that a device asks for by its alias,
+// and those asked for by name, each after what it depends on.
+//
+// The indexes it reads are made by the image builder (package kernel) in depmod's
+// formats: modules.dep, modules.alias, modules.softdep. Modules lie uncompressed
+// in the image, as the whole image is compressed.
+package modules
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// ErrUnknown says that no module of that name is in the image.
+var ErrUnknown = errors.New("no such module in this image")
+
+// Loader loads modules from a directory. It is safe for concurrent use; two callers
+// who want the same module wait for the one load.
+type Loader struct {
+	dir    string
+	index  *index
+	insert func(path string) error
+	log    *slog.Logger
+
+	mu   sync.Mutex
+	once map[string]*sync.Once
+	errs map[string]error
+}
+
+// New reads the indexes in dir, which is /lib/modules/RELEASE.
+func New(dir string, log *slog.Logger) (*Loader, error) {
+	x, err := readIndex(os.DirFS(dir))
+	if err != nil {
+		return nil, err
+	}
+	return &Loader{dir: dir, index: x, insert: insert, log: log, once: map[string]*sync.Once{}, errs: map[string]error{}}, nil
+}
+
+// Load loads the module called name, or those that name is an alias of.
+func (l *Loader) Load(name string) error {
+	found := l.index.lookup(name)
+	if len(found) == 0 {
+		return fmt.Errorf("load %s: %w", name, ErrUnknown)
+	}
+	var errs []error
+	for _, m := range found {
+		errs = append(errs, l.load(m))
+	}
+	return errors.Join(errs...)
+}
+
+// LoadAlias loads what a device's modalias asks for. Most devices ask for something
+// that is built into the kernel or not in the image: that is no error. One that
+// cannot be loaded is logged; the appliance goes on without that device.
+func (l *Loader) LoadAlias(modalias string) {
+	for _, m := range l.index.lookup(modalias) {
+		if err := l.load(m); err != nil {
+			l.log.Warn(err.Error(), "device", modalias)
+		}
+	}
+}
+
+func (l *Loader) load(name string) error {
+	l.mu.Lock()
+	once := l.once[name]
+	if once == nil {
+		once = new(sync.Once)
+		l.once[name] = once
+	}
+	l.mu.Unlock()
+	once.Do(func() {
+		err := l.loadWithDeps(name)
+		l.mu.Lock()
+		l.errs[name] = err
+		l.mu.Unlock()
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.errs[name]
+}
+
+func (l *Loader) loadWithDeps(name string) error {
+	e := l.index.deps[name]
+	l.loadSoft(l.index.pre[name])
+	for _, dep := range slices.Backward(e.deps) {
+		if err := l.load(nameOf(dep)); err != nil {
+			return err
+		}
+	}
+	if err := l.insert(filepath.Join(l.dir, e.path)); err != nil {
+		return fmt.Errorf("load %s: %w", name, err)
+	}
+	l.log.Debug("loaded " + name)
+	l.loadSoft(l.index.post[name])
+	return nil
+}
+
+// loadSoft loads what a module wishes for, but does not need. Two modules may wish
+// for each other: one whose loading has begun is not waited for.
+func (l *Loader) loadSoft(names []string) {
+	for _, name := range names {
+		for _, m := range l.index.lookup(name) {
+			l.mu.Lock()
+			begun := l.once[m] != nil
+			l.mu.Unlock()
+			if begun {
+				continue
+			}
+			if err := l.load(m); err != nil {
+				l.log.Debug(err.Error())
+			}
+		}
+	}
+}
+
+// insert gives a module to the kernel; one that is in there already is well.
+func insert(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return nil
+}
+
+// ColdPlug loads what the devices below sys/devices ask for that were there before
+// anybody listened for events. First come those that the page and the settings
+// need: network cards, disks, and the buses that they hang on. The others wait until
+// proceed is closed, so that they do not hold up the start.
+func (l *Loader) ColdPlug(sys string, proceed <-chan struct{}) error {
+	found := map[string]bool{}
+	err := filepath.WalkDir(filepath.Join(sys, "devices"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != "modalias" {
+			return nil // devices may go while we look
+		}
+		if b, err := os.ReadFile(p); err == nil && len(b) > 1 {
+			found[strings.TrimSpace(string(b))] = true
+		}
+		return nil
+	})
+	first, later := byUrgency(found)
+	l.loadAll(first)
+	<-proceed
+	l.loadAll(later)
+	return err
+}
+
+// loadAll begins in the order of aliases. Drivers wait for their hardware while they
+// are loaded, so a few are loaded at a time.
+func (l *Loader) loadAll(aliases []string) {
+	var group errgroup.Group
+	group.SetLimit(4)
+	for _, a := range aliases {
+		group.Go(func() error {
+			l.LoadAlias(a)
+			return nil
+		})
+	}
+	_ = group.Wait()
+}
+
+// byUrgency parts the aliases in those to load at once, the most urgent first, and
+// the others.
+func byUrgency(aliases map[string]bool) (first, later []string) {
+	order := slices.SortedFunc(maps.Keys(aliases), func(a, b string) int {
+		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), cmp.Compare(a, b))
+	})
+	for i, a := range order {
+		if urgency(a) == notUrgent {
+			return order[:i], order[i:]
+		}
+	}
+	return order, nil
+}
+
+const notUrgent = 9
+
+// urgency ranks a device by its alias: virtio devices by their number, PCI devices by
+// their class.
+func urgency(modalias string) int {
+	for _, u := range []struct {
+		bus, mark string
+		rank      int
+	}{
+		{"virtio:", "d00000001", 0}, // network
+		{"pci:", "bc02", 0},         // network
+		{"virtio:", "d00000002", 1}, // disk
+		{"pci:", "bc01sc08", 1},     // NVMe
+		{"pci:", "bc01", 2},         // other disks
+		{"pci:", "bc08sc05", 2},     // SD cards
+		{"pci:", "bc0Csc03", 2},     // USB
+		{"vmbus:", "", 2},
+		{"xen:", "", 2},
+		{"usb:", "", 2},
+	} {
+		if strings.HasPrefix(modalias, u.bus) && strings.Contains(modalias, u.mark) {
+			return u.rank
+		}
+	}
+	return notUrgent
+}

@@ -1,0 +1,207 @@
+package modules
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	dep = `kernel/net/failover.ko:
+kernel/net/net_failover.ko: kernel/net/failover.ko
+kernel/net/virtio_net.ko: kernel/net/net_failover.ko kernel/net/failover.ko
+kernel/fs/ext4.ko: kernel/lib/crc16.ko
+kernel/lib/crc16.ko:
+kernel/lib/crc32c-intel.ko:
+kernel/sound/snd-hda-intel.ko:
+kernel/sound/snd-hda-codec.ko:
+`
+	aliases = `# made by the builder
+alias virtio:d00000001v* virtio_net
+alias pci:v00008086d*sv*sd*bc04sc03i* snd_hda_intel
+alias crypto-crc32c crc32c_intel
+alias pci:v*d*sv*sd*bc01sc06i01* ahci
+alias usb:v[0-9a-f]*-x snd_hda_codec
+`
+	softdeps = `softdep ext4 pre: crypto-crc32c missing post: snd-hda-codec
+softdep snd-hda-codec pre: snd-hda-intel
+softdep snd-hda-intel pre: snd-hda-codec
+`
+)
+
+// recorder is a kernel that only remembers.
+type recorder struct {
+	mu     sync.Mutex
+	loaded []string
+	refuse string
+}
+
+func (r *recorder) insert(path string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name := strings.TrimSuffix(filepath.Base(path), ".ko")
+	if name == r.refuse {
+		return errors.New("invalid module format")
+	}
+	r.loaded = append(r.loaded, name)
+	return nil
+}
+
+func newLoader(t *testing.T) (*Loader, *recorder) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"modules.dep": dep, "modules.alias": aliases, "modules.softdep": softdeps} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := New(dir, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{}
+	l.insert = r.insert
+	return l, r
+}
+
+func TestLoad(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		want []string
+	}{
+		{"virtio-net", []string{"failover", "net_failover", "virtio_net"}},
+		{"virtio:d00000001v00001AF4", []string{"failover", "net_failover", "virtio_net"}},
+		// Soft dependencies: before, after, one that is missing, two in a circle.
+		{"ext4", []string{"crc32c-intel", "crc16", "ext4", "snd-hda-intel", "snd-hda-codec"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, kernel := newLoader(t)
+			if err := l.Load(test.name); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, kernel.loaded); diff != "" {
+				t.Errorf("loaded (-want +got):\n%s", diff)
+			}
+			if err := l.Load(test.name); err != nil || len(kernel.loaded) != len(test.want) {
+				t.Errorf("the second Load = %v, and loaded %v", err, kernel.loaded[len(test.want):])
+			}
+		})
+	}
+}
+
+func TestLoadFails(t *testing.T) {
+	l, kernel := newLoader(t)
+	if err := l.Load("zfs"); !errors.Is(err, ErrUnknown) {
+		t.Errorf("Load(zfs) = %v; want ErrUnknown", err)
+	}
+	if err := l.Load("ahci"); !errors.Is(err, ErrUnknown) {
+		t.Errorf("Load(ahci), which only has an alias = %v; want ErrUnknown", err)
+	}
+	kernel.refuse = "failover"
+	if err := l.Load("virtio_net"); err == nil || !strings.Contains(err.Error(), "failover: invalid module format") {
+		t.Errorf("Load of a module whose dependency fails = %v; want the dependency's error", err)
+	}
+	if len(kernel.loaded) != 0 {
+		t.Errorf("loaded %v in spite of a dependency that failed", kernel.loaded)
+	}
+}
+
+func TestLoadConcurrently(t *testing.T) {
+	l, kernel := newLoader(t)
+	var wg sync.WaitGroup
+	for _, name := range []string{"virtio_net", "ext4", "snd_hda_intel", "snd_hda_codec", "net_failover"} {
+		for range 4 {
+			wg.Go(func() {
+				if err := l.Load(name); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	if len(kernel.loaded) != 8 {
+		t.Errorf("loaded %v; want each of the 8 modules once", kernel.loaded)
+	}
+}
+
+func TestColdPlug(t *testing.T) {
+	l, kernel := newLoader(t)
+	sys := t.TempDir()
+	for dir, alias := range map[string]string{
+		"devices/pci0/0000:00:1b.0":   "pci:v00008086d00002668sv0sd0bc04sc03i00",
+		"devices/pci0/0000:00:1f.2":   "pci:v00008086d00002922sv0sd0bc01sc06i01", // driver not in the image
+		"devices/pci0/x/virtio0":      "virtio:d00000001v00001AF4",
+		"devices/platform/serial8250": "platform:serial8250",
+	} {
+		if err := os.MkdirAll(filepath.Join(sys, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(sys, dir, "modalias"), []byte(alias+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proceed := make(chan struct{})
+	done := make(chan error)
+	go func() { done <- l.ColdPlug(sys, proceed) }()
+	close(proceed)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"failover", "net_failover", "virtio_net", "snd-hda-codec", "snd-hda-intel"}
+	if diff := cmp.Diff(want, kernel.loaded); diff != "" {
+		t.Errorf("loaded (-want +got):\n%s", diff)
+	}
+}
+
+func TestByUrgency(t *testing.T) {
+	const (
+		nic   = "pci:v00008086d000010D3sv0sd0bc02sc00i00"
+		nvme  = "pci:v0000144Dd0000A808sv0sd0bc01sc08i02"
+		ahci  = "pci:v00008086d00002922sv0sd0bc01sc06i01"
+		usb   = "pci:v00001B36d0000000Dsv0sd0bc0Csc03i30"
+		sound = "pci:v00008086d00002668sv0sd0bc04sc03i00"
+		smbus = "pci:v00008086d00002930sv0sd0bc0Csc05i00"
+	)
+	first, later := byUrgency(map[string]bool{sound: true, smbus: true, usb: true, ahci: true, nvme: true, nic: true})
+	if diff := cmp.Diff([]string{nic, nvme, usb, ahci}, first); diff != "" {
+		t.Errorf("first (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{sound, smbus}, later); diff != "" {
+		t.Errorf("later (-want +got):\n%s", diff)
+	}
+}
+
+func TestCanonical(t *testing.T) {
+	for in, want := range map[string]string{
+		"snd-hda-intel": "snd_hda_intel",
+		"ext4":          "ext4",
+		"usb:v[0-9]-x":  "usb:v[0-9]_x",
+	} {
+		if got := canonical(in); got != want {
+			t.Errorf("canonical(%q) = %q; want %q", in, got, want)
+		}
+	}
+}
+
+func FuzzReadIndex(f *testing.F) {
+	f.Add(dep, aliases, softdeps)
+	f.Add("a.ko", "alias [ x", "softdep a pre: a post:")
+	f.Fuzz(func(t *testing.T, dep, aliases, softdeps string) {
+		dir := t.TempDir()
+		for name, content := range map[string]string{"modules.dep": dep, "modules.alias": aliases, "modules.softdep": softdeps} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if x, err := readIndex(os.DirFS(dir)); err == nil {
+			x.lookup("pci:v00008086")
+		}
+	})
+}
