@@ -329,6 +329,14 @@ func TestFetchFails(t *testing.T) {
 			"exit status 100: E: the disk is full",
 		},
 		{
+			"apt cannot update",
+			func(h *aptHost) {
+				h.Mirror = "http://debian.example/"
+				h.write(filepath.Join(h.dir, "broken"), "E: no route to host")
+			},
+			"list the packages of Debian trixie for amd64 at http://debian.example/: apt-get: exit status 100: E: no route to host",
+		},
+		{
 			"no Debian",
 			func(h *aptHost) {
 				h.write(filepath.Join(h.dir, "mirrors"), "http://security.example/ Debian Debian-Security\n$(REPO_URI) $(ORIGIN) $(LABEL)\n")

@@ -75,9 +75,7 @@ func readIndex(dir string) (*index, error) {
 	}
 	f, err := os.Open(filepath.Join(dir, treeSymbols))
 	if err != nil {
-		// Not wrapped: without an index there is no tree, without this file
-		// there is a broken one.
-		return nil, fmt.Errorf("%v", err)
+		return nil, err
 	}
 	defer f.Close()
 	if ix.symbols, err = readSymbols(f); err != nil {

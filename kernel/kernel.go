@@ -46,10 +46,11 @@ type Kernel struct {
 	// Arch is Debian's name of the architecture.
 	Arch string
 
-	dir     string
-	modules map[string]*Module // by normalized name
-	builtin map[string]string  // path by normalized name
-	symbols map[string]uint32
+	dir      string
+	modules  map[string]*Module // by normalized name
+	builtin  map[string]string  // path by normalized name
+	symbols  map[string]uint32
+	vermagic string
 }
 
 // Module is a loadable module of a kernel.
@@ -96,12 +97,13 @@ func Open(ctx context.Context, pkg Package, dir string, progress Progress) (*Ker
 
 // load reads an unpacked tree. Its error is fs.ErrNotExist when there is none.
 func load(entry string, pkg Package) (*Kernel, error) {
-	ix, err := readIndex(entry)
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(entry); err != nil {
 		return nil, err
 	}
+	ix, err := readIndex(entry)
 	if err != nil {
-		return nil, fmt.Errorf("the unpacked kernel in %s is damaged, remove it and build again: %w", entry, err)
+		// Not wrapped: a file that is missing here is not a missing tree.
+		return nil, fmt.Errorf("the unpacked kernel in %s is damaged, remove it and build again: %v", entry, err)
 	}
 	k := &Kernel{
 		Release: ix.Release,
@@ -118,6 +120,8 @@ func load(entry string, pkg Package) (*Kernel, error) {
 			Name: name, Path: path, Info: info,
 			file: filepath.Join(entry, treeModules, filepath.FromSlash(path)),
 		}
+		// One build of the kernel has one vermagic.
+		k.vermagic = cmp.Or(k.vermagic, info.Vermagic)
 	}
 	for _, path := range ix.Builtin {
 		k.builtin[moduleName(path)] = path
@@ -192,15 +196,7 @@ func (k *Kernel) SymbolVersions() map[string]uint32 { return k.symbols }
 
 // Vermagic returns the string that a module's own must equal for this kernel to
 // load it.
-func (k *Kernel) Vermagic() string {
-	for _, m := range k.modules {
-		// Not from a module added by With.
-		if m.data == nil && m.Info.Vermagic != "" {
-			return m.Info.Vermagic
-		}
-	}
-	return ""
-}
+func (k *Kernel) Vermagic() string { return k.vermagic }
 
 // moduleName makes the name of a module from its file's path, or normalizes a
 // name: the kernel and its tools take '-' and '_' for the same.

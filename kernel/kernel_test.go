@@ -218,11 +218,21 @@ func TestOpenDamaged(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(k.dir, name), []byte("garbage\n"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			_, err = Open(context.Background(), pkg, dir, nil)
-			if err == nil || !strings.Contains(err.Error(), k.dir+" is damaged, remove it") {
-				t.Errorf("Open() = %v; want it to name the directory to remove", err)
+			damaged(t, pkg, dir, k)
+			if err := os.Remove(filepath.Join(k.dir, name)); err != nil {
+				t.Fatal(err)
 			}
+			damaged(t, pkg, dir, k)
 		})
+	}
+}
+
+// damaged checks that Open says which directory to remove.
+func damaged(t *testing.T, pkg Package, dir string, k *Kernel) {
+	t.Helper()
+	_, err := Open(context.Background(), pkg, dir, nil)
+	if err == nil || !strings.Contains(err.Error(), k.dir+" is damaged, remove it") {
+		t.Errorf("Open() = %v; want it to name the directory to remove", err)
 	}
 }
 

@@ -6,6 +6,10 @@
 // where the reason is hard to come by. [Check] therefore asks beforehand what the
 // kernel will ask (check_modinfo and check_version in its kernel/module), so that
 // the answer comes on the desk of the person who can build another one.
+//
+// In one thing Check is stricter. A kernel with symbol versions passes over the
+// release in vermagic and trusts the CRCs; but they cover only what a symbol's
+// declaration reaches, and a module for another release fits by luck.
 package ravenna
 
 import (

@@ -2,13 +2,53 @@ package build
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"os"
+	"strings"
 
-	"aes67os/firmware/initramfs"
+	"aes67os/firmware/sbom"
+	"aes67os/kernel"
 )
 
-func (b *build) writeBill(ctx context.Context, name string) (string, error) {
-	return "", os.WriteFile(name, []byte("{}\n"), 0o644)
+// writeBill writes the bill of materials, and the licences' texts that go with every
+// copy of the image.
+func (b *build) writeBill(ctx context.Context, bill, notices string) (string, error) {
+	in := sbom.Input{Name: "aes67os", Version: b.version.Name, Time: b.version.Time, Suite: kernel.DefaultSuite}
+	for _, p := range b.packages {
+		const pattern = "usr/share/doc/*/copyright"
+		texts, err := p.Extract(pattern)
+		if err != nil {
+			return "", err
+		}
+		entry := sbom.Package{Name: p.Concrete, Version: p.Version, Arch: p.Arch, SHA256: p.SHA256}
+		for _, text := range texts {
+			entry.Copyright = text
+		}
+		in.Packages = append(in.Packages, entry)
+	}
+	for place, data := range b.programs {
+		in.Programs = append(in.Programs, sbom.Program{Name: place, Data: data})
+	}
+	if b.shell != nil {
+		in.Programs = append(in.Programs, sbom.Program{Name: "shell", Data: b.shell.Program, Modules: b.shell.Modules})
+	}
+	if b.ravenna != nil {
+		in.Module = &sbom.KernelModule{
+			Name: b.ravenna.Name, Version: b.ravenna.Version, License: b.ravenna.License,
+			SHA256: fmt.Sprintf("%x", sha256.Sum256(b.ravenna.Data)),
+		}
+	}
+	doc, err := sbom.Make(ctx, b.Source, in)
+	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(bill, doc.JSON, 0o644); err != nil {
+		return "", err
+	}
+	summary := fmt.Sprintf("%d packages, %d programs", len(in.Packages), len(in.Programs))
+	if len(doc.Unknown) > 0 {
+		summary += "; licence not recognized: " + strings.Join(doc.Unknown, ", ")
+	}
+	return summary, os.WriteFile(notices, doc.Notices, 0o644)
 }
-
-func (b *build) addShell(ctx context.Context, files *initramfs.Files) error { return nil }

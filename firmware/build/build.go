@@ -15,8 +15,10 @@ import (
 	"path/filepath"
 
 	"aes67os/board"
+	"aes67os/driver/ravenna"
 	"aes67os/firmware/disk"
 	"aes67os/firmware/initramfs"
+	"aes67os/firmware/shell"
 	"aes67os/firmware/uki"
 	"aes67os/kernel"
 )
@@ -42,9 +44,8 @@ type Options struct {
 // Result names the files of a build.
 type Result struct {
 	Version Version
-	// Image is the disk image, Compressed the same for downloads, SBOM its bill of
-	// materials, Sums the hashes of all of them.
-	Image, Compressed, SBOM, Sums string
+	// Image is the disk image, Compressed the same for downloads.
+	Image, Compressed string
 }
 
 // build is what the stages hand on to each other.
@@ -58,7 +59,8 @@ type build struct {
 	boot      bootFiles
 	programs  map[string][]byte
 	modules   []string
-	ravenna   *module
+	ravenna   *ravenna.Info
+	shell     *shell.Shell
 	initramfs []byte
 	slot      []byte
 }

@@ -18,8 +18,10 @@ import (
 // all are whole.
 func (b *build) write(ctx context.Context) (Result, error) {
 	name := "aes67os-" + b.Board.Name
+	sums := "SHA256SUMS"
 	if b.Debug {
 		name += "-debug"
+		sums = name + ".SHA256SUMS"
 	}
 	if err := os.MkdirAll(b.Out, 0o755); err != nil {
 		return Result{}, err
@@ -30,88 +32,90 @@ func (b *build) write(ctx context.Context) (Result, error) {
 	}
 	defer os.RemoveAll(work)
 
-	image, compressed, bill, sums := name+".img", name+".img.zst", name+".sbom.json", name+".SHA256SUMS"
-	if !b.Debug {
-		sums = "SHA256SUMS"
+	image, compressed := name+".img", name+".img.zst"
+	bill, notices := name+".sbom.json", name+".notices.txt"
+	at := func(f string) string { return filepath.Join(work, f) }
+	for _, stage := range []struct {
+		name string
+		run  func(func(string)) (string, error)
+	}{
+		{"disk", func(func(string)) (string, error) {
+			return mb(b.Board.ESPSize+b.Board.DataSize) + ", most of it empty", disk.Create(at(image), b.layout())
+		}},
+		{"sbom", func(func(string)) (string, error) { return b.writeBill(ctx, at(bill), at(notices)) }},
+		{"compress", func(p func(string)) (string, error) {
+			lines, size, err := compress(ctx, at(image), at(compressed), p)
+			if err != nil {
+				return "", err
+			}
+			for _, f := range []string{bill, notices} {
+				data, err := os.ReadFile(at(f))
+				if err != nil {
+					return "", err
+				}
+				lines += sumLine(sha256.Sum256(data), f)
+			}
+			return mb(size), os.WriteFile(at(sums), []byte(lines), 0o644)
+		}},
+	} {
+		if err := b.run(stage.name, stage.run); err != nil {
+			return Result{}, err
+		}
 	}
-	err = b.run("disk", func(func(string)) (string, error) {
-		return mb(b.Board.ESPSize+b.Board.DataSize) + ", most of it empty", disk.Create(filepath.Join(work, image), b.layout())
-	})
-	if err != nil {
-		return Result{}, err
-	}
-	err = b.run("sbom", func(func(string)) (string, error) { return b.writeBill(ctx, filepath.Join(work, bill)) })
-	if err != nil {
-		return Result{}, err
-	}
-	err = b.run("compress", func(progress func(string)) (string, error) {
-		return compress(ctx, filepath.Join(work, image), filepath.Join(work, sums), bill, progress)
-	})
-	if err != nil {
-		return Result{}, err
-	}
-	for _, f := range []string{image, compressed, bill, sums} {
-		if err := os.Rename(filepath.Join(work, f), filepath.Join(b.Out, f)); err != nil {
+	for _, f := range []string{image, compressed, bill, notices, sums} {
+		if err := os.Rename(at(f), filepath.Join(b.Out, f)); err != nil {
 			return Result{}, err
 		}
 	}
 	b.finish()
-	at := func(f string) string { return filepath.Join(b.Out, f) }
-	return Result{b.version, at(image), at(compressed), at(bill), at(sums)}, nil
+	return Result{b.version, filepath.Join(b.Out, image), filepath.Join(b.Out, compressed)}, nil
 }
 
-// compress writes image.zst beside image, and sums with the hashes of both and of
-// the file called extra, reading the image once.
-func compress(ctx context.Context, image, sums, extra string, progress func(string)) (summary string, err error) {
+// compress writes image to packed, reading it once, and returns the lines of
+// SHA256SUMS for both and the size of packed in bytes.
+func compress(ctx context.Context, image, packed string, progress func(string)) (sums string, written int64, err error) {
 	in, err := os.Open(image)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer in.Close()
-	size, err := in.Seek(0, io.SeekEnd)
+	info, err := in.Stat()
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	if _, err := in.Seek(0, io.SeekStart); err != nil {
-		return "", err
-	}
-	out, err := os.Create(image + ".zst")
+	out, err := os.Create(packed)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	plain, packed := sha256.New(), sha256.New()
-	count := &counter{}
+	plainHash, packedHash := sha256.New(), sha256.New()
 	// What takes room in the image is compressed already: the rest is zeros.
-	z, err := zstd.NewWriter(io.MultiWriter(out, packed, count), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2))
+	z, err := zstd.NewWriter(io.MultiWriter(out, packedHash), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2))
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	const step = 16 << 20
-	for done := int64(0); done < size; done += step {
+	for done := int64(0); done < info.Size(); done += step {
 		if err := ctx.Err(); err != nil {
-			return "", err
+			return "", 0, err
 		}
-		if _, err := io.CopyN(io.MultiWriter(plain, z), in, min(step, size-done)); err != nil {
-			return "", err
+		if _, err := io.CopyN(io.MultiWriter(plainHash, z), in, min(step, info.Size()-done)); err != nil {
+			return "", 0, err
 		}
-		progress(fmt.Sprintf("%3d %%", 100*done/size))
+		progress(fmt.Sprintf("%3d %%", 100*done/info.Size()))
 	}
 	if err := z.Close(); err != nil {
-		return "", err
+		return "", 0, err
 	}
-	more, err := os.ReadFile(filepath.Join(filepath.Dir(image), extra))
-	if err != nil {
-		return "", err
+	if written, err = out.Seek(0, io.SeekCurrent); err != nil {
+		return "", 0, err
 	}
-	name := filepath.Base(image)
-	lines := fmt.Sprintf("%x  %s\n%x  %s.zst\n%x  %s\n", plain.Sum(nil), name, packed.Sum(nil), name, sha256.Sum256(more), extra)
-	return mb(count.n), os.WriteFile(sums, []byte(lines), 0o644)
+	sums = sumLine([sha256.Size]byte(plainHash.Sum(nil)), filepath.Base(image)) +
+		sumLine([sha256.Size]byte(packedHash.Sum(nil)), filepath.Base(packed))
+	return sums, written, nil
 }
 
-type counter struct{ n int64 }
-
-func (c *counter) Write(b []byte) (int, error) {
-	c.n += int64(len(b))
-	return len(b), nil
+// sumLine is a line as sha256sum(1) checks it.
+func sumLine(sum [sha256.Size]byte, name string) string {
+	return fmt.Sprintf("%x  %s\n", sum, name)
 }

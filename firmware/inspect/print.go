@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -71,7 +72,7 @@ type group struct {
 }
 
 // groups sums modules up by the first three parts of their path, or not at all, and
-// ends with the sum of all. Modules are sorted, so a group lies together.
+// ends with the sum of all.
 func groups(modules []Module, all bool) []group {
 	var list []group
 	sum := group{name: "all"}
@@ -81,13 +82,15 @@ func groups(modules []Module, all bool) []group {
 			dirs := strings.Split(path.Dir(m.Path), "/")
 			name = strings.Join(dirs[:min(len(dirs), 3)], "/")
 		}
-		if len(list) == 0 || list[len(list)-1].name != name {
-			list = append(list, group{name: name})
+		i := slices.IndexFunc(list, func(g group) bool { return g.name == name })
+		if i < 0 {
+			i, list = len(list), append(list, group{name: name})
 		}
-		g := &list[len(list)-1]
-		g.size, g.number = g.size+int64(m.Size), g.number+1
-		sum.size, sum.number = sum.size+int64(m.Size), sum.number+1
+		for _, g := range []*group{&list[i], &sum} {
+			g.size, g.number = g.size+int64(m.Size), g.number+1
+		}
 	}
+	slices.SortFunc(list, func(a, b group) int { return strings.Compare(a.name, b.name) })
 	return append(list, sum)
 }
 

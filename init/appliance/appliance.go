@@ -124,6 +124,10 @@ func (a *Appliance) up(ctx context.Context) {
 	a.feedWatchdog(ctx)
 	a.serve(ctx)
 	go a.announceReady(ctx, devices)
+	if a.release.Debug {
+		a.notes.add(api.Warning, "This is a debug image: whoever has the serial console has all rights. Never put it on air.")
+		go a.background(ctx, "run the shell on the console", func() error { return a.runShell(ctx) })
+	}
 }
 
 // identify reads what the image says of itself.

@@ -51,7 +51,7 @@ func start(t *testing.T, specs ...Spec) *bench {
 			}
 		}
 	})
-	patience, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	patience, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return &bench{T: t, Supervisor: s, journal: j, dir: dir, patience: patience}
 }

@@ -60,9 +60,10 @@ func perform(step string) {
 		entries, err := os.ReadDir("/proc/self/fd")
 		check(true, err)
 		for _, e := range entries {
-			// What ReadDir had open is closed, and Go's own are its business.
+			// What ReadDir had open is closed by now, and what the Go runtime
+			// has opened is its own business.
 			link, err := os.Readlink("/proc/self/fd/" + e.Name())
-			if err == nil && !strings.HasPrefix(link, "anon_inode:") {
+			if err == nil && !strings.HasPrefix(link, "anon_inode:") && !strings.HasPrefix(link, "/sys/fs/cgroup/") {
 				kind, _, _ := strings.Cut(link, ":")
 				fmt.Println("fd", e.Name(), kind)
 			}
@@ -88,7 +89,7 @@ func perform(step string) {
 	case "wait": // for SIGTERM
 		term := make(chan os.Signal, 1)
 		signal.Notify(term, syscall.SIGTERM)
-		fmt.Println("waiting")
+		fmt.Println("waiting", os.Getpid())
 		<-term
 		fmt.Println("asked to end")
 	case "hang":

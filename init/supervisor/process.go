@@ -22,7 +22,10 @@ const outputPatience = time.Second
 
 // process is one life of a service.
 type process struct {
-	cmd *exec.Cmd
+	pid int
+	// signal tells the main process. If that has ended, even if its id is
+	// another's by now, nothing happens.
+	signal func(syscall.Signal)
 	// ended gets how it ended, once.
 	ended chan ending
 }
@@ -63,34 +66,34 @@ func startProcess(o Options, spec Spec, sockets []*os.File, notify string) (*pro
 		report.Close()
 		return nil, err
 	}
-	p := &process{cmd: cmd, ended: make(chan ending, 1)}
-	go p.wait(report, output)
+	p := &process{
+		pid:    cmd.Process.Pid,
+		signal: func(s syscall.Signal) { cmd.Process.Signal(s) },
+		ended:  make(chan ending, 1),
+	}
+	go func() { p.ended <- waitFor(cmd, report, output) }()
 	return p, nil
 }
 
-func (p *process) pid() int { return p.cmd.Process.Pid }
-
-// signal tells the main process. That it has ended already is not worth an
-// error: ended says so.
-func (p *process) signal(s syscall.Signal) { p.cmd.Process.Signal(s) }
-
-// wait waits for the main process, kills what it left behind, and tells ended.
-func (p *process) wait(report io.ReadCloser, output io.Closer) {
+// waitFor waits for the main process, kills what it left behind, and returns when
+// all it has written is in the journal.
+func waitFor(cmd *exec.Cmd, report io.ReadCloser, output io.Closer) ending {
 	defer report.Close()
+	pid := cmd.Process.Pid
 	// First only look. As long as the process is a zombie its id, which is its
 	// group's too, cannot be given to another.
 	for {
-		err := unix.Waitid(unix.P_PID, p.pid(), nil, unix.WEXITED|unix.WNOWAIT, nil)
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}
-	unix.Kill(-p.pid(), unix.SIGKILL)
-	p.cmd.Wait() // what it says is in ProcessState too
+	unix.Kill(-pid, unix.SIGKILL)
+	cmd.Wait() // what it says is in ProcessState too
 	output.Close()
 	// All who could write to it are gone.
 	reason, _ := io.ReadAll(report)
-	p.ended <- ending{failure: journal.Clean(string(reason)), state: p.cmd.ProcessState}
+	return ending{failure: journal.Clean(string(reason)), state: cmd.ProcessState}
 }
 
 // ending is how a process ended.

@@ -142,7 +142,7 @@ func waitZombie(t *testing.T, pid int) {
 func TestReaperAndWaitersAtOnce(t *testing.T) {
 	becomeSubreaper(t)
 	reaped := startReaper(t)
-	for range 100 {
+	for range 30 {
 		if err := exec.Command(self, "service", "exit:7").Run(); err == nil || err.Error() != "exit status 7" {
 			t.Fatalf("got %v, want exit status 7", err)
 		}

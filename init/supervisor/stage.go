@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -51,8 +52,14 @@ func ExecStage() {
 		fmt.Fprintln(os.Stderr, "arguments of the stage before a service:", err)
 		os.Exit(stageFailed)
 	}
-	report := os.NewFile(uintptr(firstSocket+len(s.Sockets)), "report")
-	unix.CloseOnExec(int(report.Fd()))
+	reportFD := firstSocket + len(s.Sockets)
+	// Nothing else that happens to be open gets to the service, the report
+	// included.
+	if err := unix.CloseRange(uint(reportFD), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		fmt.Fprintln(os.Stderr, "close what is not the service's:", err)
+		os.Exit(stageFailed)
+	}
+	report := os.NewFile(uintptr(reportFD), "report")
 	fmt.Fprint(report, s.exec())
 	os.Exit(stageFailed)
 }

@@ -160,8 +160,9 @@ func (s *Supervisor) WaitReady(ctx context.Context) error {
 // while it is ready, in its first start, or stopped on purpose; otherwise until
 // it has been away for MaxOutage in all, where being ready for Settled makes up
 // for everything before.
-func (s *Supervisor) Healthy() bool {
-	now := time.Now()
+func (s *Supervisor) Healthy() bool { return s.healthy(time.Now()) }
+
+func (s *Supervisor) healthy(now time.Time) bool {
 	return !slices.ContainsFunc(s.services, func(service *service) bool {
 		return service.snapshot.Load().outage.sum(now) > MaxOutage
 	})

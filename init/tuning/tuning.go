@@ -4,6 +4,7 @@ package tuning
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -225,7 +226,15 @@ func (t *Tuner) cores(s board.Setting) (others, kept int, err error) {
 	return n - 1, n - 1, nil
 }
 
-func write(path, value string) error { return os.WriteFile(path, []byte(value), 0) }
+// write sets what is there; a setting that the kernel does not have is an error.
+func write(path, value string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
 
 func read(path string) (string, error) {
 	b, err := os.ReadFile(path)

@@ -18,15 +18,13 @@
     }
   }
 
-  // A panel whose HTML is the same as before is left alone, so that selected text
+  // A panel that would be the same as before is left alone, so that selected text
   // stays selected and screen readers are not made to read it again.
-  const shown = new WeakMap();
-
   document.body.addEventListener("htmx:beforeSwap", (event) => {
-    const { target, serverResponse, xhr } = event.detail;
-    if (xhr.status >= 400) return;
-    if (shown.get(target) === serverResponse) event.detail.shouldSwap = false;
-    shown.set(target, serverResponse);
+    const { target, serverResponse } = event.detail;
+    const fresh = document.createElement("template");
+    fresh.innerHTML = serverResponse;
+    if (fresh.innerHTML === target.innerHTML) event.detail.shouldSwap = false;
   });
   document.body.addEventListener("htmx:afterRequest", (event) => connected(event.detail.successful));
   document.body.addEventListener("htmx:beforeRequest", (event) => {

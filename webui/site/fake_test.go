@@ -28,7 +28,7 @@ type fakeInit struct {
 	tuning   []api.Setting
 	network  []api.Interface
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards all above but socket, and what follows
 	log     []api.LogEntry
 	changed chan struct{} // closed when log has grown
 }
@@ -76,13 +76,22 @@ func newFakeInit(t *testing.T) *fakeInit {
 	}
 	mux := http.NewServeMux()
 	for path, v := range map[string]any{"/status": &f.status, "/services": &f.services, "/tuning": &f.tuning, "/network": &f.network} {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(v) })
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+			f.set(func() { json.NewEncoder(w).Encode(v) })
+		})
 	}
 	mux.HandleFunc("GET /logs", f.serveLog)
 	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: mux}}
 	server.Start()
 	t.Cleanup(server.Close)
 	return f
+}
+
+// set changes what init says.
+func (f *fakeInit) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
 }
 
 // add appends to the log.

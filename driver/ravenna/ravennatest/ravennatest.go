@@ -40,7 +40,9 @@ func Rename(ko []byte, name string) ([]byte, error) {
 }
 
 // SetVermagic changes for which kernel a module claims to be built. The string must
-// be no longer than the one that the module has.
+// be no longer than the one that the module has. A kernel with symbol versions
+// ignores the first word, the release: one that it shall refuse must differ in the
+// others.
 func SetVermagic(ko []byte, vermagic string) ([]byte, error) {
 	ko = bytes.Clone(ko)
 	_, err := setModinfo(ko, "vermagic", vermagic)

@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"aes67os/firmware/qemu"
+	"aes67os/init/api"
+)
+
+// TestDamagedData overwrites the data partition: settings are lost, the appliance is
+// not, and nobody writes over what may still be saved.
+func TestDamagedData(t *testing.T) {
+	t.Parallel()
+	path := ownCopy(t, image(t, ""), 0)
+	part := dataPartition(t, path)
+	random := make([]byte, part.Size)
+	rand.NewChaCha8([32]byte{'d', 'a', 't', 'a'}).Read(random)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(random, part.Start); err != nil {
+		t.Fatal(err)
+	}
+
+	m := start(t, qemu.Config{Image: path, Keep: true})
+	status := m.waitReady()
+	if status.Data.State != api.DataDamaged || !strings.Contains(status.Data.Why, "left as it is") {
+		t.Errorf("data partition: %+v; want it damaged, and left as it is", status.Data)
+	}
+	if len(status.Notes) == 0 || status.Notes[0].Severity != api.Error {
+		t.Errorf("notes: %+v; want a loud one", status.Notes)
+	}
+	if status.Hostname != "aes67-123456" {
+		t.Errorf("hostname = %q; want the default", status.Hostname)
+	}
+	if page := m.get("/"); !strings.Contains(page, "cannot be read as ext4") {
+		t.Error("the page does not say what is wrong")
+	}
+	m.command("system_powerdown", nil)
+	m.waitOff()
+
+	after := make([]byte, part.Size)
+	if _, err := f.ReadAt(after, part.Start); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(random, after) {
+		t.Error("the damaged partition was written to")
+	}
+}
+
+// TestDebugImage goes through the life of a card that is larger than the image, with
+// the shell of the debug image as the user's hand inside.
+func TestDebugImage(t *testing.T) {
+	t.Parallel()
+	const more = 1 << 30
+	path := ownCopy(t, image(t, "-debug"), more)
+	keys, typed := pipe(t)
+	m := start(t, qemu.Config{Image: path, Keep: true, Input: keys})
+	status := m.waitReady()
+
+	t.Run("data partition grows", func(t *testing.T) {
+		m.serial.wait(t, `the data partition has grown from \d+ to \d+ MB`, stepTimeout)
+		status := fetch[api.Status](m, "/api/system/status")
+		if status.Data.Total < more*9/10 {
+			t.Errorf("data partition of %d bytes on a disk with %d more than the image", status.Data.Total, more)
+		}
+	})
+	t.Run("debug is noted", func(t *testing.T) {
+		if len(status.Notes) == 0 || !strings.Contains(status.Notes[0].Text, "debug image") {
+			t.Errorf("notes: %+v; want one about the debug image", status.Notes)
+		}
+	})
+	t.Run("killed service comes back", func(t *testing.T) {
+		before := m.service("aes67d")
+		typed("kill -9 " + before.pid())
+		m.serial.wait(t, `aes67d was killed by signal 9 \(killed\), starting it again in 100 ms`, stepTimeout)
+		m.serial.wait(t, `aes67d is ready`, stepTimeout)
+		after := m.service("aes67d")
+		if after.PID == before.PID || after.State != api.Running || after.Restarts != 1 || !strings.Contains(after.LastExit, "signal 9") {
+			t.Errorf("aes67d after the kill: %+v; want it running again, saying why", after)
+		}
+		m.get("/api/version")
+	})
+	t.Run("settings survive a reboot", func(t *testing.T) {
+		typed(`echo '{"hostname": "studio-1"}' > /data/config/system.json`)
+		typed("cat /data/config/system.json")
+		m.serial.wait(t, `\{"hostname": "studio-1"\}\r?\n`, stepTimeout)
+		m.command("send-key", map[string]any{"keys": []map[string]string{
+			{"type": "qcode", "data": "ctrl"}, {"type": "qcode", "data": "alt"}, {"type": "qcode", "data": "delete"},
+		}})
+		m.serial.wait(t, `going to reboot`, stepTimeout)
+		m.serial.wait(t, `all is written to the card`, stepTimeout)
+		status := m.waitReady()
+		if status.Hostname != "studio-1" {
+			t.Errorf("hostname after the reboot = %q; want the one that was set", status.Hostname)
+		}
+		if status.Data.State != api.DataMounted || status.Data.Total < more*9/10 {
+			t.Errorf("data partition after the reboot: %+v", status.Data)
+		}
+	})
+	t.Run("orderly end by signal", func(t *testing.T) {
+		typed("kill -12 1")
+		m.serial.wait(t, `all is written to the card`, stepTimeout)
+		m.waitOff()
+	})
+}
