@@ -79,7 +79,7 @@ func x8664() Board {
 			"dwc3", "dwc3_pci", "libcomposite", "usb_f_uac1", "usb_f_uac2", "intel_xhci_usb_role_switch",
 
 			// Watchdogs, clocks, power.
-			"iTCO_wdt", "i6300esb", "sp5100_tco", "wdat_wdt", "softdog",
+			"lpc_ich", "iTCO_wdt", "i6300esb", "sp5100_tco", "wdat_wdt", "softdog",
 			"ptp_kvm", "ptp_vmw", "sch_etf", "sch_mqprio", "sch_taprio",
 			"button", "fan", "thermal", "processor", "acpi_cpufreq", "x86_pkg_temp_thermal", "coretemp", "k10temp",
 			"evdev", "hid_generic", "usbhid",

@@ -25,6 +25,8 @@ func commands() []command {
 	return []command{
 		{"build", "", "build the image of a board", buildCommand},
 		{"run", "[IMAGE]", "start an image in QEMU", runCommand},
+		{"inspect", "IMAGE", "tell what is in an image", inspectCommand},
+		{"flash", "DEVICE", "write an image to a card or disk, and verify it", flashCommand},
 	}
 }
 
@@ -63,6 +65,15 @@ func dispatch(ctx context.Context, args []string) error {
 func boardFlag(f *flag.FlagSet) func() (board.Board, error) {
 	name := f.String("board", board.All()[0].Name, "the board")
 	return func() (board.Board, error) { return board.ByName(*name) }
+}
+
+// imagePath is where build puts a board's image.
+func imagePath(out string, b board.Board, debug bool) string {
+	name := "aes67os-" + b.Name
+	if debug {
+		name += "-debug"
+	}
+	return filepath.Join(out, name+".img")
 }
 
 // defaultCache is where downloads are kept between builds, of any checkout.

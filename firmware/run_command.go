@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-
-	"golang.org/x/term"
 
 	"aes67os/firmware/qemu"
 )
@@ -36,10 +33,7 @@ func runCommand(ctx context.Context, args []string) error {
 	}
 	image := f.Arg(0)
 	if image == "" {
-		image = filepath.Join(*out, "aes67os-"+b.Name+".img")
-		if *debug {
-			image = strings.TrimSuffix(image, ".img") + "-debug.img"
-		}
+		image = imagePath(*out, b, *debug)
 	}
 	if _, err := os.Stat(image); err != nil {
 		return fmt.Errorf("no image to start (%w); build one with: make image", err)
@@ -51,8 +45,8 @@ func runCommand(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir)
 
 	// Keys go to the guest one by one; Ctrl-C stays with us.
-	if fd := int(os.Stdin.Fd()); term.IsTerminal(fd) {
-		restore, err := characterMode(fd)
+	if isTerminal(os.Stdin) {
+		restore, err := characterMode(int(os.Stdin.Fd()))
 		if err != nil {
 			return err
 		}

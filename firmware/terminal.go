@@ -1,6 +1,13 @@
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // characterMode makes a terminal hand on each key without echo, as the guest echoes,
 // but still turn Ctrl-C into a signal.

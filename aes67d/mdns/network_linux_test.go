@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,6 +193,51 @@ func TestOnTheWire(t *testing.T) {
 			t.Fatalf("answers %v; want the new address too", answer.Answer)
 		}
 		answer = resolve(t, in[1], q)
+	}
+}
+
+// TestSocket checks what a socket tells of a packet: the link, the sender, and
+// whether it was sent to all.
+func TestSocket(t *testing.T) {
+	in := cable(t, [2]string{"10.67.2.1/24", "10.67.2.2/24"})
+	var sockets [2]*Socket
+	var link [2]int
+	for i := range sockets {
+		in[i](func() error {
+			l, err := netlink.LinkByName("eth0")
+			if err != nil {
+				return err
+			}
+			link[i] = l.Attrs().Index
+			if sockets[i], err = Open(t.Context()); err != nil {
+				return err
+			}
+			return sockets[i].Join(link[i])
+		})
+		defer sockets[i].Close()
+	}
+	from := netip.MustParseAddrPort("10.67.2.1:5353")
+	for _, test := range []struct {
+		to    netip.AddrPort
+		group bool
+	}{
+		{netip.AddrPortFrom(Group, Port), true},
+		{netip.MustParseAddrPort("10.67.2.2:5353"), false},
+	} {
+		if err := sockets[0].Send(Packet{Link: link[0], Peer: test.to, Data: []byte("hello")}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := sockets[1].Receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Packet{Link: link[1], Peer: from, Group: test.group, Data: []byte("hello")}
+		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+			t.Errorf("sent to %s (-want +got):\n%s", test.to, diff)
+		}
+	}
+	if err := sockets[1].Leave(link[1]); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -331,38 +331,50 @@ func TestForgetting(t *testing.T) {
 	})
 }
 
+// TestOffLink checks that what may have been routed here is ignored (RFC 6762 §11, §5.5).
 func TestOffLink(t *testing.T) {
-	inBubble(t, func(t *testing.T, n *network) {
-		h, _ := startSettled(t, n)
-		far := n.station("192.168.7.7:5353")
-		ours := netip.MustParseAddrPort("10.0.0.1:5353")
-		far.tell(t, ours, query("box.local.", dns.TypeA))
-		if got := far.listen(t, settle); len(got) != 0 {
-			t.Errorf("answered a unicast query from another subnet: %v", got[0].Msg)
-		}
-		// Somebody off the link must not take the name away either.
-		m := new(dns.Msg)
-		m.Response = true
-		m.Answer = []dns.RR{&dns.A{Hdr: header("box.local.", dns.TypeA, hostTTL), A: []byte{6, 6, 6, 6}}}
-		far.tell(t, ours, m)
-		near := n.station("10.0.0.8:4000") // on the link, but not a responder's port
-		near.ask(t, m)
-		near.listen(t, settle)
-		if h.links[0].progress[0].phase != settled || h.host.attempt != 1 {
-			t.Error("an improper response disturbed the name")
-		}
-
-		legacy := n.station("192.168.7.7:999")
-		legacy.ask(t, query("box.local.", dns.TypeA))
-		if got := legacy.listen(t, settle); len(got) != 0 {
-			t.Errorf("answered a legacy query from another subnet: %v", got[0].Msg)
-		}
-		good := n.station("10.0.0.9:5353")
-		good.tell(t, ours, query("box.local.", dns.TypeA))
-		if got := good.listen(t, settle); len(got) != 1 || got[0].Group {
-			t.Errorf("heard %d messages; want one unicast answer to a unicast query (§5.5)", len(got))
-		}
-	})
+	ours := netip.MustParseAddrPort("10.0.0.1:5353")
+	group := netip.AddrPortFrom(Group, Port)
+	theirs := new(dns.Msg)
+	theirs.Response = true
+	theirs.Answer = []dns.RR{&dns.A{Hdr: header("box.local.", dns.TypeA, hostTTL), A: []byte{6, 6, 6, 6}}}
+	for _, test := range []struct {
+		name     string
+		from     string
+		to       netip.AddrPort
+		m        *dns.Msg
+		received int // by the sender
+		heard    int // by all others
+	}{
+		{"unicast query from afar", "192.168.7.7:5353", ours, query("box.local.", dns.TypeA), 0, 0},
+		{"unicast query from the link", "10.0.0.9:5353", ours, query("box.local.", dns.TypeA), 1, 0},
+		{"legacy query from afar", "192.168.7.7:999", group, query("box.local.", dns.TypeA), 0, 0},
+		{"unicast conflict from afar", "192.168.7.7:5353", ours, theirs, 0, 0},
+		{"conflict from no responder", "10.0.0.9:999", group, theirs, 0, 0},
+		// Another responder on this very host may know other addresses than we do.
+		{"conflict from ourselves", "10.0.0.1:5353", group, theirs, 0, 0},
+		{"conflict", "10.0.0.9:5353", ours, theirs, 0, probes + announcements},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, n *network) {
+				_, peer := startSettled(t, n)
+				sender := n.station(test.from)
+				sender.tell(t, test.to, test.m)
+				if got := sender.listen(t, settle); len(got) != test.received {
+					t.Errorf("the sender received %d messages; want %d", len(got), test.received)
+				}
+				var heard int
+				for _, m := range peer.listen(t, 0) {
+					if m.From != sender.address || m.From == ours && !cmp.Equal(texts(m.Answer...), texts(theirs.Answer...)) {
+						heard++
+					}
+				}
+				if heard != test.heard {
+					t.Errorf("the others heard %d messages; want %d", heard, test.heard)
+				}
+			})
+		})
+	}
 }
 
 func TestGoodbye(t *testing.T) {

@@ -107,12 +107,12 @@ type heard struct {
 	At    time.Time
 }
 
-// listen collects what arrives within d, without what the station says itself.
+// listen collects what has arrived after d, without what the station says itself.
 func (s *station) listen(t *testing.T, d time.Duration) []heard {
 	t.Helper()
 	var all []heard
 	end := time.After(d)
-	for {
+	for waiting := true; waiting || len(s.inbox) > 0; {
 		select {
 		case p := <-s.inbox:
 			m := new(dns.Msg)
@@ -123,9 +123,10 @@ func (s *station) listen(t *testing.T, d time.Duration) []heard {
 				all = append(all, heard{Msg: m, From: p.Peer, Group: p.Group, At: time.Now()})
 			}
 		case <-end:
-			return all
+			waiting = false
 		}
 	}
+	return all
 }
 
 // host is a responder under test.

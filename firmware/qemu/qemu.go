@@ -69,7 +69,10 @@ func Start(ctx context.Context, c Config) (*Machine, error) {
 		return nil, err
 	}
 	m.cmd = exec.CommandContext(ctx, binary, args...)
-	m.cmd.Stdin, m.cmd.Stdout = c.Input, c.Serial
+	m.cmd.Stdout = c.Serial
+	if err := m.connect(c.Input); err != nil {
+		return nil, err
+	}
 	var stderr strings.Builder
 	m.cmd.Stderr = &stderr
 	// QEMU must not outlive a test that was killed.
@@ -85,6 +88,23 @@ func Start(ctx context.Context, c Config) (*Machine, error) {
 		}
 	}()
 	return m, nil
+}
+
+// connect makes in the keyboard. Wait must not wait for a reader that never ends, as
+// it would with one that is no file.
+func (m *Machine) connect(in io.Reader) error {
+	if f, ok := in.(*os.File); ok || in == nil {
+		if ok {
+			m.cmd.Stdin = f
+		}
+		return nil
+	}
+	w, err := m.cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	go func() { _, _ = io.Copy(w, in) }()
+	return nil
 }
 
 func (m *Machine) arguments(c Config) ([]string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -92,8 +94,8 @@ func perform(step string) {
 		fmt.Println("waiting", os.Getpid())
 		<-term
 		fmt.Println("asked to end")
-	case "hang":
-		select {}
+	case "hang": // in a way that the Go runtime does not take for a deadlock
+		<-time.After(math.MaxInt64)
 	case "exit":
 		exit(must(strconv.Atoi(arg)))
 	case "child": // performs a step in a child, and waits for it

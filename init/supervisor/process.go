@@ -82,13 +82,13 @@ func waitFor(cmd *exec.Cmd, report io.ReadCloser, output io.Closer) ending {
 	pid := cmd.Process.Pid
 	// First only look. As long as the process is a zombie its id, which is its
 	// group's too, cannot be given to another.
-	for {
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
+	err := error(unix.EINTR)
+	for errors.Is(err, unix.EINTR) {
+		err = unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 	}
-	unix.Kill(-pid, unix.SIGKILL)
+	if err == nil {
+		unix.Kill(-pid, unix.SIGKILL)
+	}
 	cmd.Wait() // what it says is in ProcessState too
 	output.Close()
 	// All who could write to it are gone.
@@ -100,7 +100,8 @@ func waitFor(cmd *exec.Cmd, report io.ReadCloser, output io.Closer) ending {
 type ending struct {
 	// failure says why the program could not be executed; empty if it was.
 	failure string
-	state   *os.ProcessState
+	// state is nil if somebody else has taken it.
+	state *os.ProcessState
 }
 
 // String says it in words that follow the name of the service.
@@ -108,10 +109,11 @@ func (e ending) String() string {
 	if e.failure != "" {
 		return "could not be started: " + e.failure
 	}
-	status, ok := e.state.Sys().(syscall.WaitStatus)
-	switch {
-	case !ok:
+	if e.state == nil {
 		return "ended, nobody knows how"
+	}
+	status := e.state.Sys().(syscall.WaitStatus)
+	switch {
 	case status.Signaled():
 		return fmt.Sprintf("was killed by signal %d (%s)", status.Signal(), status.Signal())
 	default:

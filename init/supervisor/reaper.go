@@ -49,9 +49,9 @@ func Reap(ctx context.Context, reaped func(pid int)) error {
 	}
 }
 
-// requirePidfds checks that os.StartProcess uses them. The check also makes
-// package os do its own, which starts and awaits a child of no pidfd, before
-// anything is reaped.
+// requirePidfds checks that os.StartProcess uses them. Asking also makes package
+// os find that out now, for which it starts a child, and not while children are
+// being reaped.
 func requirePidfds() error {
 	self, err := os.FindProcess(os.Getpid())
 	if err != nil {

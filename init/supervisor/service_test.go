@@ -105,7 +105,7 @@ func TestHealthy(t *testing.T) {
 	}
 	starting := func(restarts int) api.Service {
 		t.Helper()
-		s := b.until("a", "starting", func(s api.Service) bool { return s.State == api.Starting && s.Restarts == restarts })
+		s := b.until("a", "starting", func(s api.Service) bool { return s.PID != 0 && s.State == api.Starting && s.Restarts == restarts })
 		b.logged("a", fmt.Sprint("waiting ", s.PID))
 		return s
 	}

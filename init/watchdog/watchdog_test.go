@@ -99,22 +99,22 @@ func TestFeedsThreeTimesInATimeout(t *testing.T) {
 
 func TestFeedsByTheTimeoutInForce(t *testing.T) {
 	tests := map[string]struct {
-		device fake
+		device *fake
 		want   []string
 	}{
 		"driver keeps its own": {
-			fake{longest: 9 * time.Second, current: 9 * time.Second},
+			&fake{longest: 9 * time.Second, current: 9 * time.Second},
 			[]string{"0s feed", "3s feed"},
 		},
 		"driver does not tell": {
-			fake{longest: 1, deaf: true},
+			&fake{longest: 1, deaf: true},
 			[]string{"0s feed", "1s feed", "2s feed", "3s feed"},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				f := &test.device
+				f := test.device
 				f.begin = time.Now()
 				w := New(Options{Healthy: always, Log: slog.New(slog.DiscardHandler),
 					open: func(string) (device, error) { return f, nil }})

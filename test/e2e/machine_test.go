@@ -109,6 +109,23 @@ func fetch[T any](m *machine, path string) T {
 	return v
 }
 
+// until fetches a path again and again until ok likes it.
+func until[T any](m *machine, path string, ok func(T) bool) T {
+	m.t.Helper()
+	deadline := time.After(stepTimeout)
+	for {
+		v := fetch[T](m, path)
+		if ok(v) {
+			return v
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-deadline:
+			m.t.Fatalf("GET %s goes on to be %+v", path, v)
+		}
+	}
+}
+
 // waitReady waits until every service is ready.
 func (m *machine) waitReady() api.Status {
 	m.t.Helper()

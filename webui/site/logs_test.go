@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"aes67os/init/api"
 
@@ -28,7 +29,7 @@ type stream struct {
 // open begins to follow the log. lastID is what a browser that reconnects sends.
 func open(t *testing.T, server *httptest.Server, query, lastID string) *stream {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	req, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/logs"+query, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -147,8 +148,8 @@ func TestLogsEnd(t *testing.T) {
 	s := open(t, serve(t, newFakeInit(t).socket, "", stopping), "", "")
 	s.take(t, 3)
 	close(stopping)
-	if e, ok := s.next(); ok {
-		t.Errorf("after the end comes %v", e)
+	if e, ok := s.next(); ok || s.lines.Err() != nil {
+		t.Errorf("after the end comes %v, %v", e, s.lines.Err())
 	}
 	s = open(t, serve(t, "", "", nil), "", "")
 	if e, ok := s.next(); ok {

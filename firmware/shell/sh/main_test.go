@@ -61,6 +61,8 @@ func TestInteractive(t *testing.T) {
 		{"and forgotten", "echo yes$((1))\r", "\nyes1\r\n/ # "},
 		{"runs long", "echo begun; while true; do true; done\r", "\nbegun\r\n"},
 		{"interrupted", "\x03", "/ # "},
+		{"program runs long", "echo begun; sleep 1000\r", "\nbegun\r\n"},
+		{"program interrupted", "\x03", "/ # "},
 		{"status", "false; echo s$?\r", "\ns1\r\n/ # "},
 	} {
 		if _, err := master.WriteString(step.keys); err != nil {
