@@ -17,7 +17,7 @@ func x8664() Board {
 		KernelConfig: map[string]string{
 			"CONFIG_PREEMPT_RT":               "y",
 			"CONFIG_BLK_DEV_INITRD":           "y",
-			"CONFIG_RD_ZSTD":                  "y",
+			"CONFIG_RD_LZ4":                   "y",
 			"CONFIG_EFI_STUB":                 "y",
 			"CONFIG_EFIVAR_FS":                "ym",
 			"CONFIG_EFI_PARTITION":            "y",
@@ -84,7 +84,7 @@ func x8664() Board {
 			"button", "fan", "thermal", "processor", "acpi_cpufreq", "x86_pkg_temp_thermal", "coretemp", "k10temp",
 			"evdev", "hid_generic", "usbhid",
 		},
-		Load: []string{"ext4", "button"},
+		Load: []string{"ext4"},
 
 		ESPSize:  512 << 20,
 		DataSize: 64 << 20,

@@ -15,17 +15,9 @@ import (
 // copy of the image.
 func (b *build) writeBill(ctx context.Context, bill, notices string) (string, error) {
 	in := sbom.Input{Name: "aes67os", Version: b.version.Name, Time: b.version.Time, Suite: kernel.DefaultSuite}
-	for _, p := range b.packages {
-		const pattern = "usr/share/doc/*/copyright"
-		texts, err := p.Extract(pattern)
-		if err != nil {
-			return "", err
-		}
-		entry := sbom.Package{Name: p.Concrete, Version: p.Version, Arch: p.Arch, SHA256: p.SHA256}
-		for _, text := range texts {
-			entry.Copyright = text
-		}
-		in.Packages = append(in.Packages, entry)
+	for i, text := range [][]byte{b.kernelCopyright, b.boot.copyright} {
+		p := b.packages[i]
+		in.Packages = append(in.Packages, sbom.Package{Name: p.Concrete, Version: p.Version, Arch: p.Arch, SHA256: p.SHA256, Copyright: text})
 	}
 	for place, data := range b.programs {
 		in.Programs = append(in.Programs, sbom.Program{Name: place, Data: data})

@@ -8,18 +8,21 @@ import (
 
 // bootFiles is what a boot loader's package gives.
 type bootFiles struct {
-	loader, stub []byte
+	loader, stub, copyright []byte
 }
 
 func systemdBoot(p kernel.Package) (bootFiles, error) {
 	const dir = "usr/lib/systemd/boot/efi/"
-	files, err := p.Extract(dir+"systemd-bootx64.efi", dir+"linuxx64.efi.stub")
+	const loader, stub = dir + "systemd-bootx64.efi", dir + "linuxx64.efi.stub"
+	copyright := "usr/share/doc/" + p.Concrete + "/copyright"
+	files, err := p.Extract(loader, stub, copyright)
 	if err != nil {
 		return bootFiles{}, err
 	}
-	b := bootFiles{loader: files[dir+"systemd-bootx64.efi"], stub: files[dir+"linuxx64.efi.stub"]}
-	if b.loader == nil || b.stub == nil {
-		return bootFiles{}, fmt.Errorf("package %s %s has no %ssystemd-bootx64.efi or linuxx64.efi.stub", p.Name, p.Version, dir)
+	for _, name := range []string{loader, stub, copyright} {
+		if files[name] == nil {
+			return bootFiles{}, fmt.Errorf("package %s %s has no %s", p.Concrete, p.Version, name)
+		}
 	}
-	return b, nil
+	return bootFiles{files[loader], files[stub], files[copyright]}, nil
 }

@@ -52,17 +52,19 @@ type Result struct {
 type build struct {
 	Options
 	*stages
-	version   Version
-	release   board.Release
-	packages  []kernel.Package
-	kernel    *kernel.Kernel
-	boot      bootFiles
-	programs  map[string][]byte
-	modules   []string
-	ravenna   *ravenna.Info
-	shell     *shell.Shell
-	initramfs []byte
-	slot      []byte
+	version  Version
+	release  board.Release
+	packages []kernel.Package
+	kernel   *kernel.Kernel
+	// kernelCopyright is the kernel package's own statement.
+	kernelCopyright []byte
+	boot            bootFiles
+	programs        map[string][]byte
+	modules         []string
+	ravenna         *ravenna.Info
+	shell           *shell.Shell
+	initramfs       []byte
+	slot            []byte
 }
 
 // Image builds the image. Nothing is left at its place in Out when it fails.
@@ -134,6 +136,9 @@ func (b *build) unpack(ctx context.Context, progress func(string)) (string, erro
 		return "", err
 	}
 	if b.boot, err = systemdBoot(b.packages[1]); err != nil {
+		return "", err
+	}
+	if b.kernelCopyright, err = k.Copyright(); err != nil {
 		return "", err
 	}
 	b.kernel = k

@@ -1,5 +1,9 @@
-// Package initramfs packs the appliance's root file system: a cpio archive,
-// compressed with zstd, that the kernel unpacks into RAM.
+// Package initramfs packs the appliance's root file system: a cpio archive that the
+// kernel unpacks into RAM.
+//
+// It is compressed with LZ4, in the legacy format that the kernel reads. Zstandard
+// would make it a quarter smaller, but unpacking is on the way to the page: LZ4 takes
+// a fifth of the time.
 //
 // The same content gives the same bytes: records are sorted, have no times and
 // belong to root.
@@ -14,7 +18,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 	"github.com/u-root/u-root/pkg/cpio"
 )
 
@@ -69,9 +73,8 @@ func (f *Files) Write(w io.Writer) error {
 	// A directory sorts before what is in it, which the kernel needs.
 	slices.SortFunc(records, func(a, b cpio.Record) int { return cmp.Compare(a.Name, b.Name) })
 
-	// The number of encoders is fixed because it shapes the output.
-	z, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithEncoderConcurrency(2))
-	if err != nil {
+	z := lz4.NewWriter(w)
+	if err := z.Apply(lz4.LegacyOption(true), lz4.CompressionLevelOption(lz4.Level9), lz4.ConcurrencyOption(2)); err != nil {
 		return err
 	}
 	archive := cpio.Newc.Writer(z)
@@ -88,6 +91,9 @@ func (f *Files) Write(w io.Writer) error {
 	return z.Close()
 }
 
+// maxSize bounds what Read unpacks, in bytes.
+const maxSize = 1 << 30
+
 // File is a file of a packed archive.
 type File struct {
 	Name string
@@ -97,12 +103,7 @@ type File struct {
 
 // Read unpacks an archive that Write made.
 func Read(data []byte) ([]File, error) {
-	z, err := zstd.NewReader(bytes.NewReader(data), zstd.WithDecoderMaxMemory(1<<30))
-	if err != nil {
-		return nil, err
-	}
-	defer z.Close()
-	plain, err := io.ReadAll(z)
+	plain, err := io.ReadAll(io.LimitReader(lz4.NewReader(bytes.NewReader(data)), maxSize))
 	if err != nil {
 		return nil, fmt.Errorf("unpack the initramfs: %w", err)
 	}

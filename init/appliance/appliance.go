@@ -105,14 +105,14 @@ func (a *Appliance) up(ctx context.Context) {
 	a.tuner.Apply()
 	a.load = system.NewLoad("/proc")
 
-	// The disk may need a driver that does not look like a disk's.
+	// They may need a driver that looks like neither a disk's nor a network card's.
 	odd := time.AfterFunc(waitForDisk/4, devices.goOn)
 	a.mountData(ctx, devices.block)
-	odd.Stop()
 	c := a.loadConfig()
 	var err error
 	a.hostname, err = nameHost(ctx, c.Hostname, waitForCard, devices.net)
 	a.try("name the host", err)
+	odd.Stop()
 	a.network, err = network.New(network.Options{Config: c.Network, Hostname: a.hostname, ResolvConf: "/run/resolv.conf", Log: a.log})
 	a.try("set up the network", err)
 	if err == nil {

@@ -8,6 +8,7 @@ import (
 
 	"aes67os/init/modules"
 	"aes67os/init/power"
+	"aes67os/init/storage"
 	"aes67os/init/uevent"
 )
 
@@ -31,7 +32,7 @@ func newDevices(loader *modules.Loader, log *slog.Logger, button func()) *device
 	return &devices{
 		loader: loader, log: log, button: button,
 		proceed: make(chan struct{}),
-		block: make(chan struct{}, 1), net: make(chan struct{}, 1),
+		block:   make(chan struct{}, 1), net: make(chan struct{}, 1),
 	}
 }
 
@@ -51,8 +52,8 @@ func (d *devices) run(ctx context.Context, listener *uevent.Listener, byName []s
 				d.log.Warn(err.Error())
 			}
 		}
-		d.lookAround()
 		d.watchButtons(ctx)
+		d.lookAround()
 	}()
 	lost := func() { go d.lookAround() }
 	err := listener.Run(ctx, func(e uevent.Event) { d.event(ctx, e, load) }, lost)
@@ -66,10 +67,13 @@ func (d *devices) run(ctx context.Context, listener *uevent.Listener, byName []s
 func (d *devices) goOn() { d.proceedOnce.Do(func() { close(d.proceed) }) }
 
 func (d *devices) lookAround() {
-	if err := d.loader.ColdPlug("/sys", d.proceed); err != nil {
+	if err := d.loader.ColdPlug("/sys", enoughForPage, d.proceed); err != nil {
 		d.log.Warn("look for devices: " + err.Error())
 	}
 }
+
+// enoughForPage tells whether there is a network card and the disk with the settings.
+func enoughForPage() bool { return len(wiredCards()) > 0 && storage.Present("/sys") }
 
 func (d *devices) event(ctx context.Context, e uevent.Event, load chan<- string) {
 	if e.Action != "add" {

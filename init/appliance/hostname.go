@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,11 +38,8 @@ func firstMAC(ctx context.Context, wait time.Duration, appeared <-chan struct{})
 	late := time.NewTimer(wait)
 	defer late.Stop()
 	for {
-		interfaces, _ := net.Interfaces()
-		for _, i := range interfaces {
-			if network.Hardware(i.Name) {
-				return i.HardwareAddr
-			}
+		if cards := wiredCards(); len(cards) > 0 {
+			return cards[0].HardwareAddr
 		}
 		select {
 		case <-appeared:
@@ -51,4 +49,10 @@ func firstMAC(ctx context.Context, wait time.Duration, appeared <-chan struct{})
 			return nil
 		}
 	}
+}
+
+// wiredCards are the network cards that are there, in the order of their coming.
+func wiredCards() []net.Interface {
+	all, _ := net.Interfaces()
+	return slices.DeleteFunc(all, func(i net.Interface) bool { return !network.Hardware(i.Name) })
 }

@@ -7,7 +7,6 @@
 package modules
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -139,24 +138,19 @@ func insert(path string) error {
 }
 
 // ColdPlug loads what the devices below sys/devices ask for that were there before
-// anybody listened for events. First come those that the page and the settings
-// need: network cards, disks, and the buses that they hang on. The others wait until
-// proceed is closed, so that they do not hold up the start.
-func (l *Loader) ColdPlug(sys string, proceed <-chan struct{}) error {
-	found := map[string]bool{}
-	err := filepath.WalkDir(filepath.Join(sys, "devices"), func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "modalias" {
-			return nil // devices may go while we look
-		}
-		if b, err := os.ReadFile(p); err == nil && len(b) > 1 {
-			found[strings.TrimSpace(string(b))] = true
-		}
-		return nil
-	})
-	first, later := byUrgency(found)
-	l.loadAll(first)
+// anybody listened for events. First come network cards and the fastest disks; if
+// with these there is enough to show the page, the others wait until proceed is
+// closed, so that they do not hold it up. If not, all disks and the buses that
+// disks and network cards hang on follow at once.
+func (l *Loader) ColdPlug(sys string, enough func() bool, proceed <-chan struct{}) error {
+	ranks, err := byRank(sys)
+	l.loadAll(ranks[quick])
+	if !enough() {
+		l.loadAll(ranks[slow])
+	}
 	<-proceed
-	l.loadAll(later)
+	l.loadAll(ranks[slow])
+	l.loadAll(ranks[other])
 	return err
 }
 
@@ -174,43 +168,56 @@ func (l *Loader) loadAll(aliases []string) {
 	_ = group.Wait()
 }
 
-// byUrgency parts the aliases in those to load at once, the most urgent first, and
-// the others.
-func byUrgency(aliases map[string]bool) (first, later []string) {
-	order := slices.SortedFunc(maps.Keys(aliases), func(a, b string) int {
-		return cmp.Or(cmp.Compare(urgency(a), urgency(b)), cmp.Compare(a, b))
-	})
-	for i, a := range order {
-		if urgency(a) == notUrgent {
-			return order[:i], order[i:]
+// The ranks of devices, by how soon they are needed.
+const (
+	quick = iota // network cards, and disks that are there at once
+	slow         // other disks, and buses with more devices on them
+	other
+	ranks
+)
+
+// byRank collects the aliases of the devices below sys/devices by rank, in a stable
+// order.
+func byRank(sys string) ([ranks][]string, error) {
+	found := map[string]bool{}
+	err := filepath.WalkDir(filepath.Join(sys, "devices"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.Name() != "modalias" {
+			return nil // devices may go while we look
 		}
+		if b, err := os.ReadFile(p); err == nil && len(b) > 1 {
+			found[strings.TrimSpace(string(b))] = true
+		}
+		return nil
+	})
+	var out [ranks][]string
+	for _, a := range slices.Sorted(maps.Keys(found)) {
+		out[rank(a)] = append(out[rank(a)], a)
 	}
-	return order, nil
+	return out, err
 }
 
-const notUrgent = 9
-
-// urgency ranks a device by its alias: virtio devices by their number, PCI devices by
-// their class.
-func urgency(modalias string) int {
-	for _, u := range []struct {
+// rank tells a device's rank by its alias: of virtio devices by their number, of PCI
+// devices by their class.
+func rank(modalias string) int {
+	for _, r := range []struct {
 		bus, mark string
 		rank      int
 	}{
-		{"virtio:", "d00000001", 0}, // network
-		{"pci:", "bc02", 0},         // network
-		{"virtio:", "d00000002", 1}, // disk
-		{"pci:", "bc01sc08", 1},     // NVMe
-		{"pci:", "bc01", 2},         // other disks
-		{"pci:", "bc08sc05", 2},     // SD cards
-		{"pci:", "bc0Csc03", 2},     // USB
-		{"vmbus:", "", 2},
-		{"xen:", "", 2},
-		{"usb:", "", 2},
+		{"virtio:", "d00000001", quick}, // network
+		{"pci:", "bc02", quick},         // network
+		{"virtio:", "d00000002", quick}, // disk
+		{"pci:", "bc01sc08", quick},     // NVMe
+		{"virtio:", "d00000008", slow},  // SCSI
+		{"pci:", "bc01", slow},          // other disks
+		{"pci:", "bc08sc05", slow},      // SD cards
+		{"pci:", "bc0Csc03", slow},      // USB
+		{"vmbus:", "", slow},
+		{"xen:", "", slow},
+		{"usb:", "", slow},
 	} {
-		if strings.HasPrefix(modalias, u.bus) && strings.Contains(modalias, u.mark) {
-			return u.rank
+		if strings.HasPrefix(modalias, r.bus) && strings.Contains(modalias, r.mark) {
+			return r.rank
 		}
 	}
-	return notUrgent
+	return other
 }

@@ -2,6 +2,7 @@ package modules
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -28,6 +30,7 @@ alias virtio:d00000001v* virtio_net
 alias pci:v00008086d*sv*sd*bc04sc03i* snd_hda_intel
 alias crypto-crc32c crc32c_intel
 alias pci:v*d*sv*sd*bc01sc06i01* ahci
+alias pci:v*d*sv*sd*bc0Csc03i30* crc16
 alias usb:v[0-9a-f]*-x snd_hda_codec
 `
 	softdeps = `softdep ext4 pre: crypto-crc32c missing post: snd-hda-codec
@@ -131,50 +134,71 @@ func TestLoadConcurrently(t *testing.T) {
 	}
 }
 
-func TestColdPlug(t *testing.T) {
-	l, kernel := newLoader(t)
-	sys := t.TempDir()
-	for dir, alias := range map[string]string{
-		"devices/pci0/0000:00:1b.0":   "pci:v00008086d00002668sv0sd0bc04sc03i00",
-		"devices/pci0/0000:00:1f.2":   "pci:v00008086d00002922sv0sd0bc01sc06i01", // driver not in the image
-		"devices/pci0/x/virtio0":      "virtio:d00000001v00001AF4",
-		"devices/platform/serial8250": "platform:serial8250",
-	} {
-		if err := os.MkdirAll(filepath.Join(sys, dir), 0o755); err != nil {
+// plug makes devices with these aliases.
+func plug(t *testing.T, aliases ...string) (sys string) {
+	t.Helper()
+	sys = t.TempDir()
+	for i, alias := range aliases {
+		dir := filepath.Join(sys, "devices/pci0", fmt.Sprint(i))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(sys, dir, "modalias"), []byte(alias+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, "modalias"), []byte(alias+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	proceed := make(chan struct{})
-	done := make(chan error)
-	go func() { done <- l.ColdPlug(sys, proceed) }()
-	close(proceed)
-	if err := <-done; err != nil {
+	return sys
+}
+
+const (
+	virtioNIC = "virtio:d00000001v00001AF4"
+	nvme      = "pci:v0000144Dd0000A808sv0sd0bc01sc08i02"
+	ahci      = "pci:v00008086d00002922sv0sd0bc01sc06i01" // its driver is not in the test's image
+	usb       = "pci:v00001B36d0000000Dsv0sd0bc0Csc03i30"
+	sound     = "pci:v00008086d00002668sv0sd0bc04sc03i00"
+	smbus     = "pci:v00008086d00002930sv0sd0bc0Csc05i00"
+)
+
+func TestByRank(t *testing.T) {
+	got, err := byRank(plug(t, sound, smbus, usb, ahci, nvme, virtioNIC, nvme))
+	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"failover", "net_failover", "virtio_net", "snd-hda-codec", "snd-hda-intel"}
-	if diff := cmp.Diff(want, kernel.loaded); diff != "" {
-		t.Errorf("loaded (-want +got):\n%s", diff)
+	want := [ranks][]string{{nvme, virtioNIC}, {usb, ahci}, {sound, smbus}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("ranks (-want +got):\n%s", diff)
 	}
 }
 
-func TestByUrgency(t *testing.T) {
-	const (
-		nic   = "pci:v00008086d000010D3sv0sd0bc02sc00i00"
-		nvme  = "pci:v0000144Dd0000A808sv0sd0bc01sc08i02"
-		ahci  = "pci:v00008086d00002922sv0sd0bc01sc06i01"
-		usb   = "pci:v00001B36d0000000Dsv0sd0bc0Csc03i30"
-		sound = "pci:v00008086d00002668sv0sd0bc04sc03i00"
-		smbus = "pci:v00008086d00002930sv0sd0bc0Csc05i00"
-	)
-	first, later := byUrgency(map[string]bool{sound: true, smbus: true, usb: true, ahci: true, nvme: true, nic: true})
-	if diff := cmp.Diff([]string{nic, nvme, usb, ahci}, first); diff != "" {
-		t.Errorf("first (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{sound, smbus}, later); diff != "" {
-		t.Errorf("later (-want +got):\n%s", diff)
+func TestColdPlug(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		enough bool
+		// before and after proceed is closed
+		before, after []string
+	}{
+		{"enough", true, []string{"failover", "net_failover", "virtio_net"}, []string{"crc16", "snd-hda-codec", "snd-hda-intel"}},
+		{"not enough", false, []string{"failover", "net_failover", "virtio_net", "crc16"}, []string{"snd-hda-codec", "snd-hda-intel"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l, kernel := newLoader(t)
+				sys := plug(t, sound, ahci, usb, virtioNIC, "platform:serial8250")
+				proceed, done := make(chan struct{}), make(chan error)
+				go func() { done <- l.ColdPlug(sys, func() bool { return test.enough }, proceed) }()
+				synctest.Wait()
+				if diff := cmp.Diff(test.before, kernel.loaded); diff != "" {
+					t.Errorf("loaded before the page (-want +got):\n%s", diff)
+				}
+				close(proceed)
+				if err := <-done; err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(append(test.before, test.after...), kernel.loaded); diff != "" {
+					t.Errorf("loaded in the end (-want +got):\n%s", diff)
+				}
+			})
+		})
 	}
 }
 

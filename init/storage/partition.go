@@ -49,6 +49,12 @@ func (d *Data) find(ctx context.Context) (partition, error) {
 	}
 }
 
+// Present tells whether the data partition's disk has appeared in sysfs.
+func Present(sys string) bool {
+	_, ok := lookup(sys, "/dev")
+	return ok
+}
+
 // lookup finds the partition among the block devices of sysfs. Where two disks have
 // one (a second card is plugged in), the first by name is taken.
 func lookup(sys, dev string) (partition, bool) {
