@@ -22,8 +22,7 @@ image: image-packages ## build the bootable image: out/aes67os-$(BOARD).img
 debug-image: image-packages ## the same with a root shell on the serial console
 	$(FIRMWARE) build -board $(BOARD) -debug
 
-run: run-packages ## start the image in QEMU and print the page's address
-	@test -f out/aes67os-$(BOARD).img || $(MAKE) image
+run: run-packages image ## start the image in QEMU and print the page's address
 	$(FIRMWARE) run -board $(BOARD)
 
 test: lint unit race e2e reproducible ## everything: static checks, unit, race, namespaces, QEMU, browser

@@ -86,6 +86,14 @@ func ByName(name string) (Board, error) {
 	return Board{}, fmt.Errorf("no board is called %q; there are: %s", name, strings.Join(names, ", "))
 }
 
+// The names of the partitions in the partition table, by which init finds them.
+const (
+	// BootPartition is a FAT file system that people can write to.
+	BootPartition = "aes67os-boot"
+	// DataPartition keeps settings and state.
+	DataPartition = "aes67os-data"
+)
+
 // The users that services run as. Their numbers are fixed because files on the data
 // partition belong to them.
 const (

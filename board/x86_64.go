@@ -53,7 +53,7 @@ func x8664() Board {
 			"tg3", "bnxt_en", "bnx2", "b44",
 			"atlantic", "alx", "atl1c", "atl1e", "sky2", "forcedeth", "jme",
 			"stmmac", "dwmac_intel", "stmmac_platform", "amd_xgbe",
-			"virtio_net", "vmxnet3", "ena", "gve", "hv_netvsc", "xen_netfront", "pcnet32",
+			"virtio_net", "vmxnet3", "hv_netvsc", "xen_netfront", "pcnet32",
 			// PHYs, which are found by their identifier on the MDIO bus.
 			"realtek", "marvell", "micrel", "smsc", "broadcom", "at803x", "dp83867", "aquantia", "marvell10g", "ax88796b", "microchip",
 			// USB Ethernet.
@@ -79,8 +79,8 @@ func x8664() Board {
 			"dwc3", "dwc3_pci", "libcomposite", "usb_f_uac1", "usb_f_uac2", "intel_xhci_usb_role_switch",
 
 			// Watchdogs, clocks, power.
-			"lpc_ich", "iTCO_wdt", "i6300esb", "sp5100_tco", "wdat_wdt", "softdog",
-			"ptp_kvm", "ptp_vmw", "sch_etf", "sch_mqprio", "sch_taprio",
+			"lpc_ich", "iTCO_wdt", "i6300esb", "sp5100_tco", "wdat_wdt",
+			"ptp_vmw", "sch_etf", "sch_mqprio", "sch_taprio",
 			"button", "fan", "thermal", "processor", "acpi_cpufreq", "x86_pkg_temp_thermal", "coretemp", "k10temp",
 			"evdev", "hid_generic", "usbhid",
 		},

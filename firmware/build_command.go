@@ -15,7 +15,7 @@ func buildCommand(ctx context.Context, args []string) error {
 	o := build.Options{Progress: os.Stdout}
 	f.StringVar(&o.Source, "source", ".", "the `directory` with the source of aes67os")
 	f.StringVar(&o.Out, "out", "out", "the `directory` to put the image in")
-	f.StringVar(&o.Cache, "cache", defaultCache(), "the `directory` to keep downloads in")
+	f.StringVar(&o.Cache, "cache", build.DefaultCache(), "the `directory` to keep downloads in")
 	f.StringVar(&o.Mirror, "mirror", "", "the Debian mirror's `URL` (default: the one that apt uses)")
 	f.BoolVar(&o.UpdateLock, "update-lock", false, "take the newest packages and record them in kernel/lock.json")
 	f.StringVar(&o.RavennaModule, "ravenna-module", "", "pack this prebuilt RAVENNA kernel module (`file`.ko or .ko.xz)")
@@ -31,6 +31,6 @@ func buildCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nThe image is %s.\nStart it here:          firmware run\nPut it on a card:       firmware flash /dev/sdX\n", r.Image)
+	fmt.Printf("\nThe image is %s.\nStart it here:     go run ./firmware run %[1]s\nPut it on a card:  go run ./firmware flash -image %[1]s /dev/sdX\n", r.Image)
 	return nil
 }

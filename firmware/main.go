@@ -75,12 +75,3 @@ func imagePath(out string, b board.Board, debug bool) string {
 	}
 	return filepath.Join(out, name+".img")
 }
-
-// defaultCache is where downloads are kept between builds, of any checkout.
-func defaultCache() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "aes67os")
-}

@@ -10,11 +10,8 @@ import (
 	"aes67os/firmware/qemu"
 )
 
-// The ports of the appliance that people reach from outside.
-const (
-	portHTTP = 80
-	portRTSP = 8854
-)
+// portHTTP is where the appliance's page is.
+const portHTTP = 80
 
 func runCommand(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("firmware run", flag.ContinueOnError)
@@ -31,12 +28,15 @@ func runCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	image := f.Arg(0)
+	image, target := f.Arg(0), "image"
+	if *debug {
+		target = "debug-image"
+	}
 	if image == "" {
 		image = imagePath(*out, b, *debug)
 	}
 	if _, err := os.Stat(image); err != nil {
-		return fmt.Errorf("no image to start (%w); build one with: make image", err)
+		return fmt.Errorf("no image to start (%w); build one with: make %s", err, target)
 	}
 	dir, err := os.MkdirTemp("", "aes67os-run-")
 	if err != nil {
@@ -54,7 +54,7 @@ func runCommand(ctx context.Context, args []string) error {
 	}
 	m, err := qemu.Start(ctx, qemu.Config{
 		Board: b, Image: image, Keep: *keep, MemoryMB: *memory, Dir: dir,
-		Forward: map[int]int{portHTTP: *port, portRTSP: 0}, Serial: os.Stdout, Input: os.Stdin,
+		Forward: map[int]int{portHTTP: *port}, Serial: os.Stdout, Input: os.Stdin,
 	})
 	if err != nil {
 		return err

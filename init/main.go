@@ -11,6 +11,9 @@ import (
 
 func main() {
 	supervisor.ExecStage()
+	if modprobe() {
+		return
+	}
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "init: this is process 1 of an appliance, and of no use elsewhere")
 		os.Exit(1)

@@ -67,22 +67,29 @@ type build struct {
 	slot            []byte
 }
 
-// Image builds the image. Nothing is left at its place in Out when it fails.
-func Image(ctx context.Context, o Options) (Result, error) {
+func newBuild(ctx context.Context, o Options) (*build, error) {
 	version, err := SourceVersion(ctx, o.Source)
 	if err != nil {
-		return Result{}, err
+		return nil, err
 	}
 	// The file systems' libraries take their times from here.
 	if err := os.Setenv("SOURCE_DATE_EPOCH", fmt.Sprint(version.Time.Unix())); err != nil {
-		return Result{}, err
+		return nil, err
 	}
-	b := &build{
+	return &build{
 		Options: o, stages: newStages(o.Progress), version: version,
 		release: board.Release{Board: o.Board.Name, Version: version.Name, Time: version.Time, Debug: o.Debug},
 		modules: o.Board.Modules,
+	}, nil
+}
+
+// Image builds the image. Nothing is left at its place in Out when it fails.
+func Image(ctx context.Context, o Options) (Result, error) {
+	b, err := newBuild(ctx, o)
+	if err != nil {
+		return Result{}, err
 	}
-	fmt.Fprintf(o.Progress, "aes67os %s for %s\n", version.Name, o.Board.Title)
+	fmt.Fprintf(o.Progress, "aes67os %s for %s\n", b.version.Name, o.Board.Title)
 	for _, stage := range []struct {
 		name string
 		run  func(context.Context, func(string)) (string, error)
@@ -212,6 +219,15 @@ func (b *build) layout() disk.Layout {
 		{Name: "EFI/Linux/aes67os_" + b.version.Name + ".efi", Data: b.slot},
 		{Name: "loader/loader.conf", Data: []byte("timeout 0\neditor no\n")},
 	}}
+}
+
+// DefaultCache is where downloads are kept between builds, of any checkout.
+func DefaultCache() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		dir = os.TempDir()
+	}
+	return filepath.Join(dir, "aes67os")
 }
 
 // share turns the kernel's progress into a line's.

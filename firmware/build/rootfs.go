@@ -16,8 +16,7 @@ func addSystem(files *initramfs.Files, r board.Release, osRelease string) error 
 		files.Dir(dir, 0o755)
 	}
 	files.Dir("tmp", 0o1777)
-	// The kernel opens the console for init before devtmpfs is mounted.
-	files.Device("dev/console", 0o600, 5, 1)
+	addConsole(files)
 	files.Device("dev/null", 0o666, 1, 3)
 
 	release, err := json.MarshalIndent(r, "", "  ")
@@ -32,10 +31,15 @@ func addSystem(files *initramfs.Files, r board.Release, osRelease string) error 
 		board.AudioUser, board.AudioUID, board.WebUser, board.WebUID))
 	text("etc/group", fmt.Sprintf("root:x:0:\n%s:x:%d:\n%s:x:%d:\n",
 		board.AudioUser, board.AudioUID, board.WebUser, board.WebUID))
+	// The kernel asks for modules by starting this.
+	files.Link("sbin/modprobe", "/init")
 	// DHCP's answer is written to /run; programs look here.
 	files.Link("etc/resolv.conf", "/run/resolv.conf")
 	return nil
 }
+
+// addConsole puts in what the kernel opens for init before devtmpfs is mounted.
+func addConsole(files *initramfs.Files) { files.Device("dev/console", 0o600, 5, 1) }
 
 // osRelease is os-release(5): what systemd-boot shows and sorts entries by.
 func osRelease(b board.Board, v Version) string {

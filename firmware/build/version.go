@@ -24,16 +24,22 @@ type Version struct {
 func SourceVersion(ctx context.Context, dir string) (Version, error) {
 	git := func(args ...string) (string, error) {
 		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+		}
 		return strings.TrimSpace(string(out)), err
 	}
 	epoch, commit := os.Getenv("SOURCE_DATE_EPOCH"), "source"
-	if out, err := git("log", "-1", "--format=%ct %h", "--abbrev=7"); err == nil {
-		at, short, _ := strings.Cut(out, " ")
-		commit = short
+	out, gitErr := git("log", "-1", "--format=%ct %H", "--no-show-signature")
+	if gitErr == nil {
+		at, hash, _ := strings.Cut(out, " ")
+		// Not git's own short form, which is longer in a clone where 7 digits name
+		// two objects.
+		commit = hash[:7]
 		if epoch == "" {
 			epoch = at
 		}
-		changed, err := git("status", "--porcelain", "--untracked-files=no")
+		changed, err := git("status", "--porcelain")
 		if err != nil {
 			return Version{}, fmt.Errorf("git status: %w", err)
 		}
@@ -42,7 +48,7 @@ func SourceVersion(ctx context.Context, dir string) (Version, error) {
 		}
 	}
 	if epoch == "" {
-		return Version{}, errors.New("the source is not a git checkout: set SOURCE_DATE_EPOCH to the time of the source, in seconds since 1970")
+		return Version{}, fmt.Errorf("git does not tell the time of the source (%w): set SOURCE_DATE_EPOCH to it, in seconds since 1970", gitErr)
 	}
 	sec, err := strconv.ParseInt(epoch, 10, 64)
 	if err != nil {

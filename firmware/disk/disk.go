@@ -20,14 +20,11 @@ import (
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/fat32"
 	"github.com/diskfs/go-diskfs/partition/gpt"
+
+	"aes67os/board"
 )
 
 const (
-	// DataName is the data partition's name in the partition table; init finds it
-	// by that.
-	DataName = "aes67os-data"
-	espName  = "aes67os-boot"
-
 	sector = 512
 	// Partitions begin on a boundary that suits every flash card.
 	boundary = 4 << 20
@@ -68,8 +65,8 @@ func Create(name string, l Layout) (err error) {
 	table := gpt.Table{
 		GUID: diskGUID, ProtectiveMBR: true, LogicalSectorSize: sector, PhysicalSectorSize: sector,
 		Partitions: []*gpt.Partition{
-			{Index: 1, Start: uint64(espStart / sector), Size: uint64(l.ESPSize), Type: gpt.EFISystemPartition, Name: espName, GUID: espGUID},
-			{Index: 2, Start: uint64(dataStart / sector), Size: uint64(l.DataSize), Type: gpt.LinuxFilesystem, Name: DataName, GUID: dataGUID},
+			{Index: 1, Start: uint64(espStart / sector), Size: uint64(l.ESPSize), Type: gpt.EFISystemPartition, Name: board.BootPartition, GUID: espGUID},
+			{Index: 2, Start: uint64(dataStart / sector), Size: uint64(l.DataSize), Type: gpt.LinuxFilesystem, Name: board.DataPartition, GUID: dataGUID},
 		},
 	}
 	if err := table.Write(f, size); err != nil {
@@ -141,9 +138,9 @@ func Open(name string) ([]Partition, []File, error) {
 		}
 		partitions = append(partitions, Partition{p.Name, int64(p.Start) * sector, int64(p.Size)})
 	}
-	i := slices.IndexFunc(partitions, func(p Partition) bool { return p.Name == espName })
+	i := slices.IndexFunc(partitions, func(p Partition) bool { return p.Name == board.BootPartition })
 	if i < 0 {
-		return nil, nil, fmt.Errorf("%s has no partition called %s: not an image of aes67os", name, espName)
+		return nil, nil, fmt.Errorf("%s has no partition called %s: not an image of aes67os", name, board.BootPartition)
 	}
 	esp, err := fat32.Read(file.New(f, true), partitions[i].Size, partitions[i].Start, sector)
 	if err != nil {

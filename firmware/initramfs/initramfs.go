@@ -12,6 +12,7 @@ package initramfs
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"path"
@@ -73,7 +74,8 @@ func (f *Files) Write(w io.Writer) error {
 	// A directory sorts before what is in it, which the kernel needs.
 	slices.SortFunc(records, func(a, b cpio.Record) int { return cmp.Compare(a.Name, b.Name) })
 
-	z := lz4.NewWriter(w)
+	out := &counter{w: w}
+	z := lz4.NewWriter(out)
 	if err := z.Apply(lz4.LegacyOption(true), lz4.CompressionLevelOption(lz4.Level9), lz4.ConcurrencyOption(2)); err != nil {
 		return err
 	}
@@ -88,7 +90,43 @@ func (f *Files) Write(w io.Writer) error {
 	if err := cpio.WriteTrailer(archive); err != nil {
 		return err
 	}
-	return z.Close()
+	if err := z.Close(); err != nil {
+		return err
+	}
+	// The boot stub puts archives of its own behind this one. The legacy format has no
+	// end; the kernel takes a block of size 0 for it, and wants the next archive at a
+	// multiple of 4.
+	_, err := w.Write(make([]byte, 4+(4-out.n%4)%4))
+	return err
+}
+
+// counter counts the bytes written to w.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// endOf finds the end that Write puts behind the blocks: the magic number, then each
+// block with its size before it. Of data cut off, the end is where it ends.
+func endOf(data []byte) int {
+	const word = 4
+	for at := word; at+word <= len(data); {
+		size := binary.LittleEndian.Uint32(data[at:])
+		if size == 0 {
+			return at
+		}
+		if uint64(size) > uint64(len(data)-at-word) {
+			break
+		}
+		at += word + int(size)
+	}
+	return len(data)
 }
 
 // maxSize bounds what Read unpacks, in bytes.
@@ -103,7 +141,7 @@ type File struct {
 
 // Read unpacks an archive that Write made.
 func Read(data []byte) ([]File, error) {
-	plain, err := io.ReadAll(io.LimitReader(lz4.NewReader(bytes.NewReader(data)), maxSize))
+	plain, err := io.ReadAll(io.LimitReader(lz4.NewReader(bytes.NewReader(data[:endOf(data)])), maxSize))
 	if err != nil {
 		return nil, fmt.Errorf("unpack the initramfs: %w", err)
 	}

@@ -70,3 +70,32 @@ func TestReadRefusesTruncated(t *testing.T) {
 		t.Error("Read of half an archive gave no error")
 	}
 }
+
+// What the boot stub appends begins at a multiple of 4, behind an end mark.
+func TestEnd(t *testing.T) {
+	for size := range 8 {
+		var f Files
+		f.Add("init", make([]byte, size), 0o755)
+		var packed bytes.Buffer
+		if err := f.Write(&packed); err != nil {
+			t.Fatal(err)
+		}
+		end := endOf(packed.Bytes())
+		if rest := packed.Bytes()[end:]; packed.Len()%4 != 0 || len(rest) < 4 || !bytes.Equal(rest, make([]byte, len(rest))) {
+			t.Errorf("archive of %d bytes ends with % x; want a zero word, and a multiple of 4", packed.Len(), rest)
+		}
+		if _, err := Read(append(packed.Bytes(), "070701"...)); err != nil {
+			t.Errorf("Read with another archive behind it: %v", err)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	var packed bytes.Buffer
+	if err := sample().Write(&packed); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(packed.Bytes())
+	f.Add([]byte{2, 0x21, 0x4c, 0x18, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, data []byte) { Read(data) })
+}

@@ -44,7 +44,7 @@ func (s *Slot) print(t *table, all bool) {
 	t.line("size", bytesOf(int64(s.Size)))
 	t.line("sha256", s.SHA256)
 	t.line("initramfs", fmt.Sprintf("%s, unpacked %s", bytesOf(int64(s.Packed)), bytesOf(s.Unpacked)))
-	ravenna := "none: audio moves in user space"
+	ravenna := "none"
 	if s.Release.RavennaModule != "" {
 		ravenna = s.Release.RavennaModule
 	}

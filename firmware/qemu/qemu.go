@@ -11,10 +11,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -113,7 +115,7 @@ func (m *Machine) arguments(c Config) ([]string, error) {
 		"-machine", q.Machine, "-cpu", q.CPU, "-accel", "tcg,thread=single",
 		"-m", strconv.Itoa(orDefault(c.MemoryMB, 512)), "-smp", strconv.Itoa(orDefault(c.CPUs, 1)),
 		"-display", "none", "-serial", "stdio",
-		"-qmp", "unix:" + m.control + ",server=on,wait=off",
+		"-qmp", "unix:" + escape(m.control) + ",server=on,wait=off",
 		"-device", "virtio-rng-pci",
 	}
 	if c.Kernel != "" {
@@ -124,8 +126,8 @@ func (m *Machine) arguments(c Config) ([]string, error) {
 			return nil, err
 		}
 		args = append(args,
-			"-drive", "if=pflash,format=raw,readonly=on,file="+code,
-			"-drive", "if=pflash,format=raw,file="+vars)
+			"-drive", "if=pflash,format=raw,readonly=on,file="+escape(code),
+			"-drive", "if=pflash,format=raw,file="+escape(vars))
 	}
 	if c.Image != "" {
 		snapshot := "on"
@@ -134,15 +136,18 @@ func (m *Machine) arguments(c Config) ([]string, error) {
 		}
 		// The guest's flushes need not reach the host's disk: what QEMU has written
 		// outlives QEMU, and a power cut of the host is not what is tried here.
-		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+c.Image+",snapshot="+snapshot)
+		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+escape(c.Image)+",snapshot="+snapshot)
 	}
 	user := "user,id=net0"
-	for guest, host := range c.Forward {
+	for _, guest := range slices.Sorted(maps.Keys(c.Forward)) {
+		host := c.Forward[guest]
 		if host == 0 {
-			var err error
-			if host, err = freePort(); err != nil {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
 				return nil, err
 			}
+			defer l.Close() // held until all are picked, so that no port is picked twice
+			host = l.Addr().(*net.TCPAddr).Port
 		}
 		m.Forward[guest] = host
 		user += fmt.Sprintf(",hostfwd=tcp:127.0.0.1:%d-:%d", host, guest)
@@ -191,14 +196,8 @@ func (m *Machine) Kill() error {
 	return err
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
+// escape writes a path for an option of QEMU, where a comma ends a value.
+func escape(path string) string { return strings.ReplaceAll(path, ",", ",,") }
 
 func orDefault(n, def int) int {
 	if n == 0 {

@@ -2,6 +2,7 @@ package qemu
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,7 @@ func (m *Machine) Command(ctx context.Context, name string, arguments any) error
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	in, out := bufio.NewScanner(conn), json.NewEncoder(conn)
 	if !in.Scan() { // the greeting
-		return errors.New("qemu's control socket: no greeting")
+		return fmt.Errorf("qemu's control socket: %w", cmp.Or(ctx.Err(), errors.New("no greeting")))
 	}
 	for _, cmd := range []map[string]any{
 		{"execute": "qmp_capabilities"},
@@ -33,7 +34,7 @@ func (m *Machine) Command(ctx context.Context, name string, arguments any) error
 			return fmt.Errorf("qemu: %s: %w", cmd["execute"], err)
 		}
 		if err := answer(in); err != nil {
-			return fmt.Errorf("qemu: %s: %w", cmd["execute"], err)
+			return fmt.Errorf("qemu: %s: %w", cmd["execute"], cmp.Or(ctx.Err(), err))
 		}
 	}
 	return nil
@@ -45,7 +46,6 @@ func answer(in *bufio.Scanner) error {
 		var a struct {
 			Return json.RawMessage
 			Error  *struct{ Desc string }
-			Event  string
 		}
 		if err := json.Unmarshal(in.Bytes(), &a); err != nil {
 			return err
@@ -53,7 +53,7 @@ func answer(in *bufio.Scanner) error {
 		switch {
 		case a.Error != nil:
 			return errors.New(a.Error.Desc)
-		case a.Event == "":
+		case a.Return != nil:
 			return nil
 		}
 	}

@@ -41,7 +41,6 @@ import (
 	_ "github.com/u-root/u-root/cmds/core/pwd"
 	_ "github.com/u-root/u-root/cmds/core/rm"
 	_ "github.com/u-root/u-root/cmds/core/rmmod"
-	_ "github.com/u-root/u-root/cmds/core/shutdown"
 	_ "github.com/u-root/u-root/cmds/core/sleep"
 	_ "github.com/u-root/u-root/cmds/core/sort"
 	_ "github.com/u-root/u-root/cmds/core/strace"

@@ -74,9 +74,9 @@ type Data struct {
 
 // Driver is what moves the audio.
 type Driver struct {
-	// Name is "ravenna" when the prebuilt kernel module is loaded, else "userspace".
+	// Name is "ravenna" when the prebuilt kernel module is loaded, else "none".
 	Name string `json:"name"`
-	// Why says why the kernel module is not used; empty with it.
+	// Why says why there is none; empty otherwise.
 	Why string `json:"why,omitempty"`
 }
 

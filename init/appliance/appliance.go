@@ -36,9 +36,10 @@ import (
 
 const (
 	dataDir = "/data"
-	// Settings are read from here, and on a new card from the preset beside the
-	// slots.
+	// Settings are read from here; where nobody has made any, from the preset that
+	// people put on the card's boot partition.
 	settings = dataDir + "/config/system.json"
+	preset   = "aes67os.json"
 
 	// How long to wait for what may be on USB, or not be there at all.
 	waitForDisk = 10 * time.Second
@@ -78,22 +79,31 @@ func Run() error {
 		down:    make(chan power.Action, 1),
 	}
 	a.log = slog.New(a.journal.Handler("init", nil))
+	// From here on a signal does not end process 1, which would be a kernel panic.
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGUSR2)
 	if err := mountSystem(); err != nil {
 		a.notes.add(api.Error, err.Error())
 	}
-	consoleDone := a.copyToConsole()
+	consoleDone := a.copyToConsoles()
 
 	ctx, cancel := context.WithCancel(context.Background())
-	a.up(ctx)
-	action := a.wait()
+	action := power.Reboot
+	if err := a.up(ctx); err != nil {
+		// Without services there is nothing to wait for. Another try may do better, or
+		// the boot loader goes back to the system before.
+		a.log.Error("start services: " + err.Error())
+	} else {
+		action = a.wait(signals)
+	}
 	a.log.Info(map[power.Action]string{power.Off: "going to switch off", power.Reboot: "going to reboot"}[action])
 	a.stop(action, cancel)
 	consoleDone()
 	return power.Do(action)
 }
 
-// up brings everything up.
-func (a *Appliance) up(ctx context.Context) {
+// up brings everything up. Its error is that no service can be started.
+func (a *Appliance) up(ctx context.Context) error {
 	a.identify()
 	a.log.Info(fmt.Sprintf("aes67os %s on %s, kernel %s", a.release.Version, a.board.Title, system.Release()))
 	a.try("catch Ctrl-Alt-Del", power.CatchCtrlAltDel())
@@ -120,7 +130,10 @@ func (a *Appliance) up(ctx context.Context) {
 	}
 	a.driver = loadDriver(a.release, loader)
 
-	a.startServices()
+	a.services, err = supervisor.Start(supervisor.Options{Journal: a.journal}, services()...)
+	if err != nil {
+		return err
+	}
 	a.feedWatchdog(ctx)
 	a.serve(ctx)
 	go a.announceReady(ctx, devices)
@@ -128,6 +141,7 @@ func (a *Appliance) up(ctx context.Context) {
 		a.notes.add(api.Warning, "This is a debug image: whoever has the serial console has all rights. Never put it on air.")
 		go a.background(ctx, "run the shell on the console", func() error { return a.runShell(ctx) })
 	}
+	return nil
 }
 
 // identify reads what the image says of itself.
@@ -166,7 +180,10 @@ func (a *Appliance) mountData(ctx context.Context, appeared <-chan struct{}) {
 }
 
 func (a *Appliance) loadConfig() config.Config {
-	c, from, err := config.Load(settings)
+	c, from, err := config.Load(config.File(settings), config.Source{
+		Name: preset + " on the card",
+		Read: func() ([]byte, error) { return storage.ReadBootFile("/sys", "/dev", preset) },
+	})
 	if err != nil {
 		a.notes.add(api.Error, fmt.Sprintf("The settings could not be used, defaults are in force: %v.", err))
 		a.log.Error("settings: " + err.Error())
@@ -174,12 +191,6 @@ func (a *Appliance) loadConfig() config.Config {
 		a.log.Info("settings from " + from)
 	}
 	return c
-}
-
-func (a *Appliance) startServices() {
-	var err error
-	a.services, err = supervisor.Start(supervisor.Options{Journal: a.journal}, services()...)
-	a.try("start services", err)
 }
 
 func (a *Appliance) feedWatchdog(ctx context.Context) {
@@ -218,12 +229,9 @@ func (a *Appliance) announceReady(ctx context.Context, d *devices) {
 	a.tuner.Apply()
 }
 
-// wait returns how to go down, once somebody asks for it.
-func (a *Appliance) wait() power.Action {
-	signals := make(chan os.Signal, 1)
-	// The kernel sends SIGINT at Ctrl-Alt-Del. The others are what process 1 of
-	// small systems listens to.
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGUSR2)
+// wait returns how to go down, once somebody asks for it. The kernel sends SIGINT at
+// Ctrl-Alt-Del; the other signals are what process 1 of small systems listens to.
+func (a *Appliance) wait(signals <-chan os.Signal) power.Action {
 	select {
 	case action := <-a.down:
 		return action
@@ -237,14 +245,20 @@ func (a *Appliance) wait() power.Action {
 
 // stop takes everything down, in the opposite order.
 func (a *Appliance) stop(action power.Action, cancel context.CancelFunc) {
-	ctx, done := context.WithTimeout(context.Background(), stopTimeout)
-	defer done()
-	a.services.Stop(ctx)
+	if a.services != nil {
+		ctx, done := context.WithTimeout(context.Background(), stopTimeout)
+		defer done()
+		if err := a.services.Stop(ctx); err != nil {
+			a.log.Error(err.Error())
+		}
+	}
 	cancel()
-	if action == power.Off {
-		a.try("stop the hardware watchdog", a.watchdog().Disarm())
-	} else {
-		a.try("set the hardware watchdog", a.watchdog().ArmForReboot(rebootTimeout))
+	if a.watchdog != nil {
+		if action == power.Off {
+			a.try("stop the hardware watchdog", a.watchdog().Disarm())
+		} else {
+			a.try("set the hardware watchdog", a.watchdog().ArmForReboot(rebootTimeout))
+		}
 	}
 	if a.data != nil {
 		if err := a.data.Unmount(); err != nil {
@@ -276,24 +290,5 @@ func (a *Appliance) followKernel(ctx context.Context) {
 	}
 	if err != nil && ctx.Err() == nil {
 		a.log.Warn("the kernel's messages are not in the log: " + err.Error())
-	}
-}
-
-// copyToConsole shows the log on the console. The function it returns waits until
-// all is written.
-func (a *Appliance) copyToConsole() (finish func()) {
-	console, err := os.OpenFile("/dev/console", os.O_WRONLY, 0)
-	if err != nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	written := make(chan struct{})
-	go func() {
-		defer close(written)
-		_ = a.journal.Console(ctx, console)
-	}()
-	return func() {
-		cancel()
-		<-written
 	}
 }

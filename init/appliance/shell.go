@@ -5,37 +5,24 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 )
 
 // runShell keeps a root shell on the console of a debug image.
 func (a *Appliance) runShell(ctx context.Context) error {
-	tty, err := consoleTerminal()
+	all, err := consoles("/sys")
 	if err != nil {
 		return err
 	}
+	// Not /dev/console, which cannot control a session.
+	tty := all[len(all)-1]
 	for ctx.Err() == nil {
 		if err := shellOn(ctx, tty); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// consoleTerminal finds the terminal that /dev/console stands for: the last of those
-// that the kernel lists. /dev/console itself cannot control a session.
-func consoleTerminal() (string, error) {
-	b, err := os.ReadFile("/sys/class/tty/console/active")
-	if err != nil {
-		return "", err
-	}
-	names := strings.Fields(string(b))
-	if len(names) == 0 {
-		return "", errors.New("the kernel has no console")
-	}
-	return "/dev/" + names[len(names)-1], nil
 }
 
 func shellOn(ctx context.Context, tty string) error {

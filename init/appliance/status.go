@@ -39,7 +39,12 @@ func (a *Appliance) Services() []api.Service { return a.services.Services() }
 func (a *Appliance) Tuning() []api.Setting { return a.tuner.Read() }
 
 // Network returns the wired interfaces.
-func (a *Appliance) Network() []api.Interface { return a.network.Interfaces() }
+func (a *Appliance) Network() []api.Interface {
+	if a.network == nil {
+		return []api.Interface{}
+	}
+	return a.network.Interfaces()
+}
 
 // Logs reads or follows the log.
 func (a *Appliance) Logs(ctx context.Context, q api.LogQuery, each func(api.LogEntry) error) error {

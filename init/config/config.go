@@ -3,6 +3,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,26 +35,61 @@ func (c Config) Validate() error {
 	return errors.Join(err, c.Network.Validate())
 }
 
-// Load reads the first of the files that exists, and returns its name. Without any
+// Source is where settings may be.
+type Source struct {
+	// Name is what people know it by.
+	Name string
+	// Read returns the content, or fs.ErrNotExist.
+	Read func() ([]byte, error)
+}
+
+// File is a source on a mounted file system.
+func File(name string) Source {
+	return Source{name, func() ([]byte, error) { return os.ReadFile(name) }}
+}
+
+// Load takes the first of the sources that exists, and returns its name. Without any
 // it returns defaults and no name. Settings that cannot be read or make no sense are
 // an error, and defaults.
-func Load(files ...string) (Config, string, error) {
-	for _, name := range files {
-		b, err := os.ReadFile(name)
+func Load(sources ...Source) (Config, string, error) {
+	for _, s := range sources {
+		b, err := s.Read()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return Config{}, name, err
+			return Config{}, s.Name, fmt.Errorf("%s: %w", s.Name, err)
 		}
-		var c Config
-		if err := json.Unmarshal(b, &c); err != nil {
-			return Config{}, name, fmt.Errorf("%s is not JSON as expected: %w", name, err)
+		c, err := parse(b)
+		if err != nil {
+			return Config{}, s.Name, fmt.Errorf("%s: %w", s.Name, err)
 		}
-		if err := c.Validate(); err != nil {
-			return Config{}, name, fmt.Errorf("%s: %w", name, err)
-		}
-		return c, name, nil
+		return c, s.Name, nil
 	}
 	return Config{}, "", nil
+}
+
+func parse(b []byte) (Config, error) {
+	// Windows' editors begin a file with this mark.
+	b = bytes.TrimPrefix(b, []byte("\ufeff"))
+	var c Config
+	parts := struct {
+		Hostname *string         `json:"hostname"`
+		Network  json.RawMessage `json:"network"`
+	}{Hostname: &c.Hostname}
+	if err := json.Unmarshal(b, &parts); err != nil {
+		return Config{}, fmt.Errorf("not JSON as expected: %w", err)
+	}
+	if parts.Network != nil {
+		// All of this member is ours: what is not known here is a slip of the pen.
+		strict := json.NewDecoder(bytes.NewReader(parts.Network))
+		strict.DisallowUnknownFields()
+		if err := strict.Decode(&c.Network); err != nil {
+			return Config{}, fmt.Errorf("network: %w", err)
+		}
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
 }

@@ -20,7 +20,7 @@ func TestLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if c, from, err := Load(first, second); err != nil || from != "" || c.Hostname != "" {
+	if c, from, err := Load(File(first), File(second)); err != nil || from != "" || c.Hostname != "" {
 		t.Errorf("Load without files = %+v, %q, %v; want defaults", c, from, err)
 	}
 
@@ -29,7 +29,7 @@ func TestLoad(t *testing.T) {
 	want := Config{Hostname: "studio-1", Network: network.Config{Interfaces: map[string]network.InterfaceConfig{
 		"eth0": {Method: api.Static, Address: "192.0.2.10/24", Gateway: "192.0.2.1"},
 	}}}
-	c, from, err := Load(first, second)
+	c, from, err := Load(File(first), File(second))
 	if err != nil || from != second {
 		t.Errorf("Load = %q, %v; want the second file", from, err)
 	}
@@ -38,26 +38,28 @@ func TestLoad(t *testing.T) {
 	}
 
 	write(first, `{"hostname": "mine"}`)
-	if c, from, err := Load(first, second); err != nil || from != first || c.Hostname != "mine" {
+	if c, from, err := Load(File(first), File(second)); err != nil || from != first || c.Hostname != "mine" {
 		t.Errorf("Load = %+v, %q, %v; want the first file", c, from, err)
 	}
 }
 
 func TestLoadRefuses(t *testing.T) {
 	for name, test := range map[string]struct{ content, want string }{
-		"no JSON":          {"hostname=x", "not JSON"},
-		"a wrong type":     {`{"hostname": 5}`, "not JSON as expected"},
-		"a bad name":       {`{"hostname": "studio 1"}`, "hostname:"},
-		"a bad address":    {`{"network": {"interfaces": {"eth0": {"method": "static", "address": "192.0.2.300/24"}}}}`, "address"},
-		"an empty file":    {"", "not JSON"},
-		"a leading hyphen": {`{"hostname": "-x"}`, "inner hyphens"},
+		"no JSON":            {"hostname=x", "not JSON"},
+		"a wrong type":       {`{"hostname": 5}`, "not JSON as expected"},
+		"a slip of the pen":  {`{"network": {"interfaces": {"eth0": {"gatway": "192.0.2.1"}}}}`, "gatway"},
+		"a bad name":         {`{"hostname": "studio 1"}`, "hostname:"},
+		"a bad address":      {`{"network": {"interfaces": {"eth0": {"method": "static", "address": "192.0.2.300/24"}}}}`, "address"},
+		"a mark and no JSON": {"\ufeffhello", "not JSON"},
+		"an empty file":      {"", "not JSON"},
+		"a leading hyphen":   {`{"hostname": "-x"}`, "inner hyphens"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "system.json")
 			if err := os.WriteFile(file, []byte(test.content), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			c, _, err := Load(file)
+			c, _, err := Load(File(file))
 			if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), file) {
 				t.Errorf("Load(%s) = %v; want an error with %q and the file's name", test.content, err, test.want)
 			}
@@ -68,15 +70,12 @@ func TestLoadRefuses(t *testing.T) {
 	}
 }
 
-func FuzzLoad(f *testing.F) {
+func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"hostname": "a", "network": {"interfaces": {"*": {"method": "dhcp"}}}}`))
+	f.Add([]byte("\ufeff{}"))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		file := filepath.Join(t.TempDir(), "system.json")
-		if err := os.WriteFile(file, content, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if c, _, err := Load(file); err == nil && c.Validate() != nil {
-			t.Errorf("Load(%q) took what is not valid", content)
+		if c, err := parse(content); err == nil && c.Validate() != nil {
+			t.Errorf("parse(%q) took what is not valid", content)
 		}
 	})
 }

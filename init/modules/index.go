@@ -1,18 +1,20 @@
 package modules
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 )
 
 // index is what the image builder wrote beside the modules, in depmod's formats.
+//
+// Reading it is on the way from the kernel's start to the page, and most of its
+// thousands of aliases are never looked at: they stay text until then.
 type index struct {
-	deps  map[string]entry // by canonical name
-	alias []alias
+	deps  map[string]entry   // by canonical name
+	alias map[string][]alias // by how the pattern begins, see byVendor
 	pre   map[string][]string
 	post  map[string][]string
 }
@@ -22,67 +24,78 @@ type entry struct {
 	deps []string // paths, in the order of modules.dep: the last is to be loaded first
 }
 
-type alias struct {
-	prefix  string // of the pattern, up to its first wildcard: a cheap first test
-	pattern string
-	module  string
-}
+// alias is a shell pattern and the module that it stands for.
+type alias struct{ pattern, module string }
 
 func readIndex(dir fs.FS) (*index, error) {
-	x := &index{deps: map[string]entry{}, pre: map[string][]string{}, post: map[string][]string{}}
-	for file, line := range map[string]func([]string){
+	x := &index{deps: map[string]entry{}, alias: map[string][]alias{}, pre: map[string][]string{}, post: map[string][]string{}}
+	for file, add := range map[string]func(line string){
 		"modules.dep":     x.addDep,
 		"modules.alias":   x.addAlias,
 		"modules.softdep": x.addSoftdep,
 	} {
-		f, err := dir.Open(file)
+		content, err := fs.ReadFile(dir, file)
 		if err != nil {
 			return nil, fmt.Errorf("the modules' index: %w", err)
 		}
-		err = eachLine(f, line)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("the modules' index: %s: %w", file, err)
+		for line := range strings.Lines(string(content)) {
+			add(strings.TrimSuffix(line, "\n"))
 		}
 	}
 	return x, nil
 }
 
-func eachLine(r io.Reader, f func(fields []string)) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if fields := strings.Fields(lines.Text()); len(fields) > 1 || len(fields) == 1 && strings.HasSuffix(fields[0], ":") {
-			if !strings.HasPrefix(fields[0], "#") {
-				f(fields)
-			}
-		}
-	}
-	return lines.Err()
-}
-
 // addDep takes "kernel/a/b.ko: kernel/c/d.ko …".
-func (x *index) addDep(f []string) {
-	p := strings.TrimSuffix(f[0], ":")
-	x.deps[nameOf(p)] = entry{p, f[1:]}
+func (x *index) addDep(line string) {
+	if p, deps, ok := strings.Cut(line, ":"); ok {
+		x.deps[nameOf(p)] = entry{p, strings.Fields(deps)}
+	}
 }
 
 // addAlias takes "alias PATTERN MODULE".
-func (x *index) addAlias(f []string) {
-	if len(f) != 3 {
+func (x *index) addAlias(line string) {
+	rest, ok := strings.CutPrefix(line, "alias ")
+	if !ok {
 		return
 	}
-	pattern := canonical(f[1])
-	prefix := pattern
-	if i := strings.IndexAny(pattern, "*?["); i >= 0 {
-		prefix = pattern[:i]
+	pattern, module, ok := strings.Cut(rest, " ")
+	if !ok {
+		return
 	}
-	x.alias = append(x.alias, alias{prefix, pattern, canonical(f[2])})
+	pattern = canonical(pattern)
+	key := byVendor(pattern)
+	if plain(key) < len(key) {
+		if key = byBus(pattern); plain(key) < len(key) {
+			key = ""
+		}
+	}
+	x.alias[key] = append(x.alias[key], alias{pattern, canonical(module)})
+}
+
+// Aliases are filed under how they begin: with bus and vendor, or else with the bus,
+// as far as that is plain text in the pattern.
+func byVendor(name string) string { return name[:min(len(name), len("pci:v00008086"))] }
+
+func byBus(name string) string {
+	bus, _, _ := strings.Cut(name, ":")
+	return bus
+}
+
+// plain is how long a pattern's beginning without special characters is.
+func plain(pattern string) int {
+	for i := range len(pattern) {
+		switch pattern[i] {
+		case '*', '?', '[', '\\':
+			return i
+		}
+	}
+	return len(pattern)
 }
 
 // addSoftdep takes "softdep MODULE pre: A B post: C".
-func (x *index) addSoftdep(f []string) {
-	if len(f) < 3 {
+func (x *index) addSoftdep(line string) {
+	f := strings.Fields(line)
+	if len(f) < 3 || f[0] != "softdep" {
 		return
 	}
 	module, list := canonical(f[1]), map[string][]string(nil)
@@ -107,17 +120,28 @@ func (x *index) lookup(name string) []string {
 		return []string{name}
 	}
 	var found []string
-	for _, a := range x.alias {
-		if !strings.HasPrefix(name, a.prefix) {
-			continue
-		}
-		// Aliases have no slash in them, so that path.Match's * is the kernel's.
-		_, here := x.deps[a.module]
-		if ok, _ := path.Match(a.pattern, name); ok && here {
-			found = append(found, a.module)
+	for _, key := range slices.Compact([]string{byVendor(name), byBus(name), ""}) {
+		for _, a := range x.alias[key] {
+			if !matches(a.pattern, name) {
+				continue
+			}
+			if _, here := x.deps[a.module]; here {
+				found = append(found, a.module)
+			}
 		}
 	}
 	return found
+}
+
+// matches tells whether name fits a pattern.
+func matches(pattern, name string) bool {
+	// Nearly all differ in their plain beginning, which is faster to see.
+	if n := plain(pattern); n > len(name) || pattern[:n] != name[:n] {
+		return false
+	}
+	// Aliases have no slash in them, so that path.Match's * is the kernel's.
+	ok, _ := path.Match(pattern, name)
+	return ok
 }
 
 func nameOf(p string) string { return canonical(strings.TrimSuffix(path.Base(p), ".ko")) }

@@ -137,28 +137,32 @@ func insert(path string) error {
 	return nil
 }
 
-// ColdPlug loads what the devices below sys/devices ask for that were there before
-// anybody listened for events. First come network cards and the fastest disks; if
-// with these there is enough to show the page, the others wait until proceed is
-// closed, so that they do not hold it up. If not, all disks and the buses that
-// disks and network cards hang on follow at once.
+// ColdPlug loads what the devices in sysfs ask for that were there before anybody
+// listened for events. First come network cards and the fastest disks; if with these
+// there is enough to show the page, the others wait until proceed is closed, so that
+// they do not hold it up. If not, all disks and the buses that disks and network
+// cards hang on follow at once.
 func (l *Loader) ColdPlug(sys string, enough func() bool, proceed <-chan struct{}) error {
-	ranks, err := byRank(sys)
-	l.loadAll(ranks[quick])
+	quick, slow := urgent(sys)
+	// One after the other, so that network cards have the same names at every boot.
+	l.loadAll(quick, 1)
 	if !enough() {
-		l.loadAll(ranks[slow])
+		l.loadAll(slow, atOnce)
 	}
 	<-proceed
-	l.loadAll(ranks[slow])
-	l.loadAll(ranks[other])
+	all, err := everything(sys)
+	l.loadAll(all, atOnce)
 	return err
 }
 
-// loadAll begins in the order of aliases. Drivers wait for their hardware while they
-// are loaded, so a few are loaded at a time.
-func (l *Loader) loadAll(aliases []string) {
+// atOnce is how many modules are loaded at a time where the order does not matter:
+// drivers wait for their hardware while they are loaded.
+const atOnce = 4
+
+// loadAll loads what aliases ask for, in their order, some at a time.
+func (l *Loader) loadAll(aliases []string, some int) {
 	var group errgroup.Group
-	group.SetLimit(4)
+	group.SetLimit(some)
 	for _, a := range aliases {
 		group.Go(func() error {
 			l.LoadAlias(a)
@@ -168,56 +172,51 @@ func (l *Loader) loadAll(aliases []string) {
 	_ = group.Wait()
 }
 
-// The ranks of devices, by how soon they are needed.
-const (
-	quick = iota // network cards, and disks that are there at once
-	slow         // other disks, and buses with more devices on them
-	other
-	ranks
-)
+// urgent returns the aliases of network cards and of disks that are there at once,
+// and those of other disks and of buses with more devices on them, told by the number
+// of virtio devices and the class of PCI devices. It looks at those buses alone, as
+// there are many more devices.
+func urgent(sys string) (quick, slow []string) {
+	for _, k := range []struct {
+		bus, mark string
+		to        *[]string
+	}{
+		{"virtio", "d00000001", &quick}, // network
+		{"virtio", "d00000002", &quick}, // disk
+		{"virtio", "d00000008", &slow},  // SCSI
+		{"pci", "bc02", &quick},         // network
+		{"pci", "bc01sc08", &quick},     // NVMe
+		{"pci", "bc01", &slow},          // other disks
+		{"pci", "bc08sc05", &slow},      // SD cards
+		{"pci", "bc0Csc03", &slow},      // USB
+		{"vmbus", "", &slow},
+		{"xen", "", &slow},
+		{"usb", "", &slow},
+	} {
+		files, _ := filepath.Glob(filepath.Join(sys, "bus", k.bus, "devices/*/modalias"))
+		for _, f := range files {
+			if a := readAlias(f); strings.Contains(a, k.mark) && !slices.Contains(quick, a) && !slices.Contains(slow, a) {
+				*k.to = append(*k.to, a)
+			}
+		}
+	}
+	return quick, slow
+}
 
-// byRank collects the aliases of the devices below sys/devices by rank, in a stable
-// order.
-func byRank(sys string) ([ranks][]string, error) {
+// everything returns the aliases of all devices, in a stable order.
+func everything(sys string) ([]string, error) {
 	found := map[string]bool{}
 	err := filepath.WalkDir(filepath.Join(sys, "devices"), func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() != "modalias" {
-			return nil // devices may go while we look
-		}
-		if b, err := os.ReadFile(p); err == nil && len(b) > 1 {
-			found[strings.TrimSpace(string(b))] = true
+		if err == nil && d.Name() == "modalias" { // devices may go while we look
+			found[readAlias(p)] = true
 		}
 		return nil
 	})
-	var out [ranks][]string
-	for _, a := range slices.Sorted(maps.Keys(found)) {
-		out[rank(a)] = append(out[rank(a)], a)
-	}
-	return out, err
+	delete(found, "")
+	return slices.Sorted(maps.Keys(found)), err
 }
 
-// rank tells a device's rank by its alias: of virtio devices by their number, of PCI
-// devices by their class.
-func rank(modalias string) int {
-	for _, r := range []struct {
-		bus, mark string
-		rank      int
-	}{
-		{"virtio:", "d00000001", quick}, // network
-		{"pci:", "bc02", quick},         // network
-		{"virtio:", "d00000002", quick}, // disk
-		{"pci:", "bc01sc08", quick},     // NVMe
-		{"virtio:", "d00000008", slow},  // SCSI
-		{"pci:", "bc01", slow},          // other disks
-		{"pci:", "bc08sc05", slow},      // SD cards
-		{"pci:", "bc0Csc03", slow},      // USB
-		{"vmbus:", "", slow},
-		{"xen:", "", slow},
-		{"usb:", "", slow},
-	} {
-		if strings.HasPrefix(modalias, r.bus) && strings.Contains(modalias, r.mark) {
-			return r.rank
-		}
-	}
-	return other
+func readAlias(file string) string {
+	b, _ := os.ReadFile(file)
+	return strings.TrimSpace(string(b))
 }

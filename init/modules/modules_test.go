@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 const (
@@ -134,16 +135,23 @@ func TestLoadConcurrently(t *testing.T) {
 	}
 }
 
-// plug makes devices with these aliases.
+// plug makes devices with these aliases, as sysfs shows them.
 func plug(t *testing.T, aliases ...string) (sys string) {
 	t.Helper()
 	sys = t.TempDir()
 	for i, alias := range aliases {
-		dir := filepath.Join(sys, "devices/pci0", fmt.Sprint(i))
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
+		bus, _, _ := strings.Cut(alias, ":")
+		dir := filepath.Join(sys, "devices", bus, fmt.Sprint(i))
+		link := filepath.Join(sys, "bus", bus, "devices", fmt.Sprint(i))
+		for _, d := range []string{dir, filepath.Dir(link)} {
+			if err := os.MkdirAll(d, 0o755); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := os.WriteFile(filepath.Join(dir, "modalias"), []byte(alias+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(dir, link); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -159,16 +167,58 @@ const (
 	smbus     = "pci:v00008086d00002930sv0sd0bc0Csc05i00"
 )
 
-func TestByRank(t *testing.T) {
-	got, err := byRank(plug(t, sound, smbus, usb, ahci, nvme, virtioNIC, nvme))
+// An alias is found wherever its wildcards begin.
+func TestLookup(t *testing.T) {
+	x := &index{deps: map[string]entry{}, alias: map[string][]alias{}}
+	for _, a := range []string{
+		"alias pci:v00008086d00002668sv*sd*bc*sc*i* vendor",
+		"alias pci:v*d*sv*sd*bc0Csc03i30* class",
+		"alias acpi*:PNP0C0C:* button",
+		"alias mdio:0000000000100010???? phy",
+		"alias x short",
+		"alias fs-ext4 ext4",
+	} {
+		x.addAlias(a)
+		x.addDep("kernel/" + a[strings.LastIndex(a, " ")+1:] + ".ko:")
+	}
+	for name, want := range map[string][]string{
+		"pci:v00008086d00002668sv0sd0bc04sc03i00": {"vendor"},
+		"pci:v00008086d00002668sv0sd0bc0Csc03i30": {"vendor", "class"},
+		"pci:v00001B36d0000000Dsv0sd0bc0Csc03i30": {"class"},
+		"acpi:PNP0C0C:":             {"button"},
+		"mdio:00000000001000101234": {"phy"},
+		"mdio:0000000000100010123":  nil,
+		"x":                         {"short"},
+		"fs_ext4":                   {"ext4"},
+		"pci:v00008086":             nil,
+		"":                          nil,
+	} {
+		if diff := cmp.Diff(want, x.lookup(name)); diff != "" {
+			t.Errorf("lookup(%q) (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestUrgent(t *testing.T) {
+	sys := plug(t, sound, smbus, usb, ahci, nvme, virtioNIC, nvme, "platform:serial8250")
+	quick, slow := urgent(sys)
+	if diff := cmp.Diff([]string{virtioNIC, nvme}, quick); diff != "" {
+		t.Errorf("quick (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{ahci, usb}, slow); diff != "" {
+		t.Errorf("slow (-want +got):\n%s", diff)
+	}
+	all, err := everything(sys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := [ranks][]string{{nvme, virtioNIC}, {usb, ahci}, {sound, smbus}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("ranks (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{nvme, usb, sound, ahci, smbus, "platform:serial8250", virtioNIC}, all); diff != "" {
+		t.Errorf("everything (-want +got):\n%s", diff)
 	}
 }
+
+// sorted is for where the order does not matter.
+var sorted = cmpopts.SortSlices(strings.Compare)
 
 func TestColdPlug(t *testing.T) {
 	for _, test := range []struct {
@@ -194,8 +244,8 @@ func TestColdPlug(t *testing.T) {
 				if err := <-done; err != nil {
 					t.Fatal(err)
 				}
-				if diff := cmp.Diff(append(test.before, test.after...), kernel.loaded); diff != "" {
-					t.Errorf("loaded in the end (-want +got):\n%s", diff)
+				if diff := cmp.Diff(test.after, kernel.loaded[len(test.before):], sorted); diff != "" {
+					t.Errorf("loaded later (-want +got):\n%s", diff)
 				}
 			})
 		})

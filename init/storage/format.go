@@ -12,6 +12,8 @@ import (
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/ext4"
 	"golang.org/x/sys/unix"
+
+	"aes67os/board"
 )
 
 // A new file system is small, so that making it takes a moment on any card; the
@@ -42,7 +44,7 @@ func formatBlank(p partition) (made bool, err error) {
 	}
 	last := &lastBlock{WritableFile: f, head: head}
 	_, err = ext4.Create(storage{file.New(f, false), last}, min(newSize, p.size), 0, 512, &ext4.Params{
-		VolumeName: PartitionName, SectorsPerBlock: blockSize / 512, InodeRatio: bytesPerInode,
+		VolumeName: board.DataPartition, SectorsPerBlock: blockSize / 512, InodeRatio: bytesPerInode,
 		Features: []ext4.FeatureOpt{
 			// Room to grow is not set aside: with 64-bit block numbers the kernel puts
 			// new group descriptors into the groups that it adds (meta_bg).

@@ -15,9 +15,11 @@ import (
 
 	"github.com/diskfs/go-diskfs/partition/gpt"
 	"golang.org/x/sys/unix"
+
+	"aes67os/board"
 )
 
-var errMissing = errors.New("this machine has no disk with a partition called " + PartitionName)
+var errMissing = errors.New("this machine has no disk with a partition called " + board.DataPartition)
 
 // sysSector is the unit of sizes in sysfs, whatever the disk's own sectors are.
 const sysSector = 512
@@ -36,7 +38,7 @@ func (d *Data) find(ctx context.Context) (partition, error) {
 	late := time.NewTimer(d.opt.Wait)
 	defer late.Stop()
 	for {
-		if p, ok := lookup(d.opt.Sys, d.opt.Dev); ok {
+		if p, ok := lookup(d.opt.Sys, d.opt.Dev, board.DataPartition); ok {
 			return p, nil
 		}
 		select {
@@ -51,18 +53,18 @@ func (d *Data) find(ctx context.Context) (partition, error) {
 
 // Present tells whether the data partition's disk has appeared in sysfs.
 func Present(sys string) bool {
-	_, ok := lookup(sys, "/dev")
+	_, ok := lookup(sys, "/dev", board.DataPartition)
 	return ok
 }
 
-// lookup finds the partition among the block devices of sysfs. Where two disks have
-// one (a second card is plugged in), the first by name is taken.
-func lookup(sys, dev string) (partition, bool) {
+// lookup finds a partition by its name among the block devices of sysfs. Where two
+// disks have one (a second card is plugged in), the first disk by name is taken.
+func lookup(sys, dev, name string) (partition, bool) {
 	blocks, _ := os.ReadDir(filepath.Join(sys, "class/block"))
 	for _, b := range blocks {
 		dir := filepath.Join(sys, "class/block", b.Name())
 		vars := readVars(filepath.Join(dir, "uevent"))
-		if vars["PARTNAME"] != PartitionName {
+		if vars["PARTNAME"] != name {
 			continue
 		}
 		real, err := filepath.EvalSymlinks(dir)
@@ -102,9 +104,9 @@ func growPartition(o Options, p partition) (partition, error) {
 	if err != nil {
 		return p, fmt.Errorf("partition table of %s: %w", p.disk, err)
 	}
-	i := slices.IndexFunc(table.Partitions, func(t *gpt.Partition) bool { return t.Name == PartitionName })
+	i := slices.IndexFunc(table.Partitions, func(t *gpt.Partition) bool { return t.Name == board.DataPartition })
 	if i < 0 {
-		return p, fmt.Errorf("partition table of %s: has no %s", p.disk, PartitionName)
+		return p, fmt.Errorf("partition table of %s: has no %s", p.disk, board.DataPartition)
 	}
 	ours := table.Partitions[i]
 	for _, t := range table.Partitions {

@@ -25,9 +25,6 @@ import (
 	"aes67os/init/api"
 )
 
-// PartitionName is what the image builder calls the data partition.
-const PartitionName = "aes67os-data"
-
 // Options are where Mount works; the zero value of a test's fields is the real system.
 type Options struct {
 	// Sys is where sysfs is, Dev where device nodes are, Target the mount point.

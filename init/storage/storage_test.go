@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"aes67os/board"
 )
 
 // blank makes a partition that is a file.
@@ -137,14 +139,14 @@ func fakeDisk(t *testing.T, sys, disk string, partitions map[string]string) {
 func TestLookup(t *testing.T) {
 	sys := t.TempDir()
 	fakeDisk(t, sys, "sda", map[string]string{"sda1": "PARTN=1\nPARTNAME=Windows\n"})
-	if p, ok := lookup(sys, "/dev"); ok {
+	if p, ok := lookup(sys, "/dev", board.DataPartition); ok {
 		t.Fatalf("found %+v on a foreign disk", p)
 	}
 	fakeDisk(t, sys, "mmcblk0", map[string]string{
 		"mmcblk0p1": "PARTN=1\nPARTNAME=aes67os-boot\n",
 		"mmcblk0p2": "DEVNAME=mmcblk0p2\nPARTN=2\nPARTNAME=aes67os-data\n",
 	})
-	p, ok := lookup(sys, "/dev")
+	p, ok := lookup(sys, "/dev", board.DataPartition)
 	if !ok {
 		t.Fatal("the data partition was not found")
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -157,7 +158,7 @@ func (t *Tuner) keepCPU(s board.Setting) error {
 	if err != nil || kept < 0 {
 		return err
 	}
-	mask := fmt.Sprintf("%x", 1<<others-1)
+	mask := cpuMask(others)
 	if err := write(t.irqDefault(), mask); err != nil {
 		return err
 	}
@@ -200,14 +201,24 @@ func (t *Tuner) readCPU(s board.Setting, r *api.Setting) (got string, ok bool, e
 	if err != nil {
 		return "", false, err
 	}
-	n, err := strconv.ParseUint(strings.ReplaceAll(mask, ",", ""), 16, 64)
-	if err != nil {
-		return mask, false, err
-	}
-	if n&(1<<kept) != 0 {
+	n, ok := new(big.Int).SetString(strings.ReplaceAll(mask, ",", ""), 16)
+	if !ok || n.Bit(kept) != 0 {
 		return "shared with interrupts", false, nil
 	}
 	return r.Want, true, nil
+}
+
+// cpuMask is the first n cores as the kernel writes sets of them: in hexadecimal, with
+// a comma every 32 bits.
+func cpuMask(n int) string {
+	groups := []string{fmt.Sprintf("%x", uint64(1)<<(n%32)-1)}
+	if n%32 == 0 {
+		groups = nil
+	}
+	for range n / 32 {
+		groups = append(groups, "ffffffff")
+	}
+	return strings.Join(groups, ",")
 }
 
 func (t *Tuner) irqDefault() string { return filepath.Join(t.root, "proc/irq/default_smp_affinity") }
@@ -220,7 +231,7 @@ func (t *Tuner) cores(s board.Setting) (others, kept int, err error) {
 		return 0, -1, err
 	}
 	n := len(t.glob("/sys/devices/system/cpu/cpu[0-9]*"))
-	if n < atLeast || n > 64 {
+	if n < atLeast {
 		return n, -1, nil
 	}
 	return n - 1, n - 1, nil

@@ -89,3 +89,11 @@ func TestReadShowsWhatIs(t *testing.T) {
 		t.Errorf("after a change by others: %+v; want not OK, got 1", s)
 	}
 }
+
+func TestCPUMask(t *testing.T) {
+	for n, want := range map[int]string{1: "1", 3: "7", 31: "7fffffff", 32: "ffffffff", 33: "1,ffffffff", 71: "7f,ffffffff,ffffffff"} {
+		if got := cpuMask(n); got != want {
+			t.Errorf("cpuMask(%d) = %q; want %q", n, got, want)
+		}
+	}
+}

@@ -30,8 +30,8 @@ func TestBoot(t *testing.T) {
 		if len(status.Notes) != 0 {
 			t.Errorf("notes on a good machine: %+v", status.Notes)
 		}
-		if status.Driver.Name != "userspace" {
-			t.Errorf("driver %+v; want userspace, as there is no kernel module", status.Driver)
+		if status.Driver.Name != "none" {
+			t.Errorf("driver %+v; want none, as there is no kernel module", status.Driver)
 		}
 	})
 	t.Run("services", func(t *testing.T) {
@@ -90,10 +90,17 @@ func TestBoot(t *testing.T) {
 			}
 		}
 	})
+	t.Run("no complaints at boot", func(t *testing.T) {
+		for _, bad := range []string{"unpacking failed", "Kernel panic", "Oops", "BUG:", "Call Trace"} {
+			if strings.Contains(m.serial.Text(), bad) {
+				t.Errorf("the console shows %q", bad)
+			}
+		}
+	})
 	t.Run("power button", func(t *testing.T) {
 		m.command("system_powerdown", nil)
-		m.serial.wait(t, `going to switch off`, stepTimeout)
-		m.serial.wait(t, `all is written to the card`, stepTimeout)
+		m.see(`going to switch off`)
+		m.see(`all is written to the card`)
 		m.waitOff()
 	})
 }

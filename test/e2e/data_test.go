@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -60,7 +61,7 @@ func TestDebugImage(t *testing.T) {
 	t.Parallel()
 	const more = 1 << 30
 	path := ownCopy(t, image(t, "-debug"), more)
-	keys, typed := pipe(t)
+	keys, typed := keyboard(t)
 	m := start(t, qemu.Config{Image: path, Keep: true, Input: keys})
 	status := m.waitReady()
 
@@ -75,9 +76,9 @@ func TestDebugImage(t *testing.T) {
 	})
 	t.Run("killed service comes back", func(t *testing.T) {
 		before := m.service("aes67d")
-		typed("kill -9 " + before.pid())
-		m.serial.wait(t, `aes67d was killed by signal 9 \(killed\), starting it again in 100 ms`, stepTimeout)
-		m.serial.wait(t, `aes67d is ready`, stepTimeout)
+		typed("kill -9 " + strconv.Itoa(before.PID))
+		m.see(`aes67d was killed by signal 9 \(killed\), starting it again in 100 ms`)
+		m.see(`aes67d is ready`)
 		after := m.service("aes67d")
 		if after.PID == before.PID || after.State != api.Running || after.Restarts != 1 || !strings.Contains(after.LastExit, "signal 9") {
 			t.Errorf("aes67d after the kill: %+v; want it running again, saying why", after)
@@ -87,12 +88,12 @@ func TestDebugImage(t *testing.T) {
 	t.Run("settings survive a reboot", func(t *testing.T) {
 		typed(`echo '{"hostname": "studio-1"}' > /data/config/system.json`)
 		typed("cat /data/config/system.json")
-		m.serial.wait(t, `\{"hostname": "studio-1"\}\r?\n`, stepTimeout)
+		m.see(`\{"hostname": "studio-1"\}\r?\n`)
 		m.command("send-key", map[string]any{"keys": []map[string]string{
 			{"type": "qcode", "data": "ctrl"}, {"type": "qcode", "data": "alt"}, {"type": "qcode", "data": "delete"},
 		}})
-		m.serial.wait(t, `going to reboot`, stepTimeout)
-		m.serial.wait(t, `all is written to the card`, stepTimeout)
+		m.see(`going to reboot`)
+		m.see(`all is written to the card`)
 		status := m.waitReady()
 		if status.Hostname != "studio-1" {
 			t.Errorf("hostname after the reboot = %q; want the one that was set", status.Hostname)
@@ -103,7 +104,7 @@ func TestDebugImage(t *testing.T) {
 	})
 	t.Run("orderly end by signal", func(t *testing.T) {
 		typed("kill -12 1")
-		m.serial.wait(t, `all is written to the card`, stepTimeout)
+		m.see(`all is written to the card`)
 		m.waitOff()
 	})
 }

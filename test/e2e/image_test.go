@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"aes67os/board"
 	"aes67os/firmware/disk"
 	"aes67os/firmware/initramfs"
 	"aes67os/firmware/uki"
@@ -92,7 +93,7 @@ func dataPartition(t *testing.T, image string) disk.Partition {
 		t.Fatal(err)
 	}
 	for _, p := range partitions {
-		if p.Name == disk.DataName {
+		if p.Name == board.DataPartition {
 			return p
 		}
 	}

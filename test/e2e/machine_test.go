@@ -3,23 +3,17 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"aes67os/board"
 	"aes67os/firmware/qemu"
 	"aes67os/init/api"
+	"aes67os/test/vm"
 )
 
 // Everything is slow in emulation, and more so on a busy machine. These bounds are
@@ -52,59 +46,67 @@ func image(t *testing.T, suffix string) string {
 type machine struct {
 	*qemu.Machine
 	t      *testing.T
-	serial *serial
+	serial *vm.Serial
 }
 
 // start boots a machine, which is killed at the end of the test.
 func start(t *testing.T, c qemu.Config) *machine {
 	t.Helper()
-	m := &machine{t: t, serial: newSerial()}
+	m := &machine{t: t, serial: vm.NewSerial()}
 	c.Board, c.Dir, c.Serial = x86(t), t.TempDir(), m.serial
-	c.Forward = map[int]int{80: 0}
+	c.Forward = map[int]int{vm.PagePort: 0}
 	var err error
 	if m.Machine, err = qemu.Start(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		m.Kill()
+		if err := m.Kill(); err != nil {
+			t.Error(err)
+		}
 		if t.Failed() {
-			t.Logf("serial console:\n%s", m.serial.text())
+			t.Logf("serial console:\n%s", m.serial.Text())
 		}
 	})
 	return m
 }
 
-// get fetches a path of the page, again and again until the appliance answers, or
-// fails the test.
-func (m *machine) get(path string) (body string) {
+// within bounds one step of a test.
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// see waits for the serial console to show pattern, behind what was seen before.
+func (m *machine) see(pattern string) []string {
 	m.t.Helper()
-	deadline := time.After(bootTimeout)
-	client := http.Client{Timeout: 10 * time.Second}
-	for {
-		resp, err := client.Get(strings.TrimSuffix(m.URL(80), "/") + path)
-		if err == nil {
-			b, readErr := io.ReadAll(resp.Body)
-			resp.Body.Close()
-			if readErr == nil && resp.StatusCode == http.StatusOK {
-				return string(b)
-			}
-			err = fmt.Errorf("%s: %s %v", resp.Status, b, readErr)
-		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-m.Done():
-			m.t.Fatalf("the machine ended while %s was asked for: %v", path, err)
-		case <-deadline:
-			m.t.Fatalf("GET %s: %v", path, err)
-		}
+	return m.seeWithin(stepTimeout, pattern)
+}
+
+func (m *machine) seeWithin(d time.Duration, pattern string) []string {
+	m.t.Helper()
+	found, err := m.serial.Wait(within(m.t, d), pattern)
+	if err != nil {
+		m.t.Fatal(err)
 	}
+	return found
+}
+
+// get fetches a path of the page, and waits until the appliance answers.
+func (m *machine) get(path string) string {
+	m.t.Helper()
+	body, err := vm.Get(within(m.t, bootTimeout), m.Machine, path)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(body)
 }
 
 func fetch[T any](m *machine, path string) T {
 	m.t.Helper()
-	var v T
-	if err := json.Unmarshal([]byte(m.get(path)), &v); err != nil {
-		m.t.Fatalf("GET %s: %v", path, err)
+	v, err := vm.Fetch[T](within(m.t, bootTimeout), m.Machine, path)
+	if err != nil {
+		m.t.Fatal(err)
 	}
 	return v
 }
@@ -112,7 +114,7 @@ func fetch[T any](m *machine, path string) T {
 // until fetches a path again and again until ok likes it.
 func until[T any](m *machine, path string, ok func(T) bool) T {
 	m.t.Helper()
-	deadline := time.After(stepTimeout)
+	ctx := within(m.t, stepTimeout)
 	for {
 		v := fetch[T](m, path)
 		if ok(v) {
@@ -120,7 +122,7 @@ func until[T any](m *machine, path string, ok func(T) bool) T {
 		}
 		select {
 		case <-time.After(200 * time.Millisecond):
-		case <-deadline:
+		case <-ctx.Done():
 			m.t.Fatalf("GET %s goes on to be %+v", path, v)
 		}
 	}
@@ -129,16 +131,14 @@ func until[T any](m *machine, path string, ok func(T) bool) T {
 // waitReady waits until every service is ready.
 func (m *machine) waitReady() api.Status {
 	m.t.Helper()
-	m.serial.wait(m.t, `all services are ready`, bootTimeout)
+	m.seeWithin(bootTimeout, `all services are ready`)
 	return fetch[api.Status](m, "/api/system/status")
 }
 
 // command sends a QMP command.
 func (m *machine) command(name string, arguments any) {
 	m.t.Helper()
-	ctx, cancel := context.WithTimeout(m.t.Context(), stepTimeout)
-	defer cancel()
-	if err := m.Command(ctx, name, arguments); err != nil {
+	if err := m.Command(within(m.t, stepTimeout), name, arguments); err != nil {
 		m.t.Fatal(err)
 	}
 }
@@ -156,56 +156,26 @@ func (m *machine) waitOff() {
 	}
 }
 
-// serial keeps what came over the serial line and tells of it.
-type serial struct {
-	mu      sync.Mutex
-	all     bytes.Buffer
-	seen    int // how far wait has looked
-	changed chan struct{}
-}
-
-func newSerial() *serial { return &serial{changed: make(chan struct{})} }
-
-func (s *serial) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.all.Write(p)
-	close(s.changed)
-	s.changed = make(chan struct{})
-	return len(p), nil
-}
-
-func (s *serial) text() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.String()
-}
-
-// wait waits for a match of pattern after the match of the call before, and returns
-// its submatches.
-func (s *serial) wait(t *testing.T, pattern string, timeout time.Duration) []string {
+// keyboard returns a machine's input and a function that types a line on it.
+func keyboard(t *testing.T) (io.Reader, func(line string)) {
 	t.Helper()
-	expr := regexp.MustCompile(pattern)
-	late := time.After(timeout)
-	for {
-		s.mu.Lock()
-		rest := s.all.Bytes()[s.seen:]
-		var found []string
-		if at := expr.FindSubmatchIndex(rest); at != nil {
-			for i := 0; i < len(at); i += 2 {
-				found = append(found, string(rest[at[i]:at[i+1]]))
-			}
-			s.seen += at[1]
-		}
-		changed := s.changed
-		s.mu.Unlock()
-		if found != nil {
-			return found
-		}
-		select {
-		case <-changed:
-		case <-late:
-			t.Fatalf("the serial console did not show %q", pattern)
+	r, w := io.Pipe()
+	t.Cleanup(func() { w.Close() })
+	return r, func(line string) {
+		t.Helper()
+		if _, err := io.WriteString(w, line+"\r"); err != nil {
+			t.Errorf("type %q: %v", line, err)
 		}
 	}
+}
+
+func (m *machine) service(name string) api.Service {
+	m.t.Helper()
+	for _, s := range fetch[[]api.Service](m, "/api/system/services") {
+		if s.Name == name {
+			return s
+		}
+	}
+	m.t.Fatalf("there is no service %s", name)
+	return api.Service{}
 }

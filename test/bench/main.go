@@ -1,0 +1,248 @@
+// Command bench measures what the project promises and prints it as one table. Each
+// figure is set against a peer measured in the same run, or against a budget.
+//
+// The boot is measured by the guest's own clock, which starts with the kernel: what
+// firmware and boot loader take is not ours. The peer is the same kernel under the
+// same emulator with a Go program that does nothing as its whole system. The two
+// take turns, and the medians are compared, because machines are shared and noisy.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"aes67os/board"
+	"aes67os/firmware/build"
+	"aes67os/firmware/qemu"
+	"aes67os/init/api"
+	"aes67os/test/vm"
+)
+
+func main() {
+	name := flag.String("board", board.All()[0].Name, "the board")
+	runs := flag.Int("runs", 5, "how often to boot each system")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *name, *runs); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// row is a line of the table.
+type row struct {
+	what         string
+	value, limit float64
+	unit         string
+}
+
+func run(ctx context.Context, name string, runs int) error {
+	b, err := board.ByName(name)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "aes67os-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	o := build.Options{Board: b, Source: ".", Out: dir, Cache: build.DefaultCache(), Progress: io.Discard}
+
+	progress("build the image, with everything cached that can be")
+	began := time.Now()
+	image, err := build.Image(ctx, o)
+	if err != nil {
+		return err
+	}
+	buildTime := time.Since(began).Seconds()
+	packed, err := os.Stat(image.Compressed)
+	if err != nil {
+		return err
+	}
+	bare, err := buildBare(ctx, o, dir)
+	if err != nil {
+		return err
+	}
+	o.Debug = true
+	debug, err := build.Image(ctx, o)
+	if err != nil {
+		return err
+	}
+
+	var bareTimes, pageTimes, restarts []float64
+	var memory float64
+	for i := range runs {
+		progress(fmt.Sprintf("boot %d of %d", i+1, runs))
+		t, err := bootBare(ctx, b, bare)
+		if err != nil {
+			return err
+		}
+		bareTimes = append(bareTimes, t)
+		status, err := bootPage(ctx, b, image.Image)
+		if err != nil {
+			return err
+		}
+		pageTimes = append(pageTimes, status.Uptime)
+		memory = max(memory, float64(memoryMB<<20)-float64(status.Memory.Available))
+	}
+	progress("kill aes67d")
+	for range 3 {
+		t, err := restart(ctx, b, debug.Image)
+		if err != nil {
+			return err
+		}
+		restarts = append(restarts, t)
+	}
+	progress("")
+
+	print([]row{
+		{"warm image build", buildTime, 15, "s"},
+		{"compressed image", float64(packed.Size()) / 1e6, 60, "MB"},
+		{"memory of a 512 MB machine, page open", memory / 1e6, 200, "MB"},
+		{"aes67d ready again after kill -9", median(restarts), 2, "s"},
+	})
+	fmt.Printf("\nboot, seconds after the kernel's start, median of %d (%s: min–max)\n", runs, "in brackets")
+	fmt.Printf("  %-38s %8.2f    [%.2f–%.2f]\n", "same kernel, empty init: up", median(bareTimes), slices.Min(bareTimes), slices.Max(bareTimes))
+	fmt.Printf("  %-38s %8.2f    [%.2f–%.2f]\n", "aes67os: page answers", median(pageTimes), slices.Min(pageTimes), slices.Max(pageTimes))
+	fmt.Printf("  %-38s %8.2f    limit 2.00\n", "ratio", median(pageTimes)/median(bareTimes))
+	return nil
+}
+
+func print(rows []row) {
+	fmt.Printf("%-40s %8s %8s %7s\n", "", "measured", "limit", "ratio")
+	for _, r := range rows {
+		fmt.Printf("%-40s %8.2f %8.2f %7.2f  %s\n", r.what, r.value, r.limit, r.value/r.limit, r.unit)
+	}
+}
+
+// buildBare builds the image of the peer.
+func buildBare(ctx context.Context, o build.Options, dir string) (string, error) {
+	program := filepath.Join(dir, "bare")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "./test/bench/bare")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOARCH="+o.Board.GOARCH)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the empty init: %w\n%s", err, out)
+	}
+	init, err := os.ReadFile(program)
+	if err != nil {
+		return "", err
+	}
+	image := filepath.Join(dir, "bare.img")
+	return image, build.Bare(ctx, o, init, image)
+}
+
+const (
+	memoryMB    = 512
+	bootTimeout = 3 * time.Minute
+)
+
+// start starts a machine, the same for all systems.
+func start(ctx context.Context, b board.Board, image string, serial io.Writer, input io.Reader) (*qemu.Machine, func(), error) {
+	dir, err := os.MkdirTemp("", "aes67os-bench-vm-")
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := qemu.Start(ctx, qemu.Config{
+		Board: b, Image: image, MemoryMB: memoryMB, Dir: dir, Serial: serial, Input: input,
+		Forward: map[int]int{vm.PagePort: 0},
+	})
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, nil, err
+	}
+	return m, func() {
+		_ = m.Kill()
+		os.RemoveAll(dir)
+	}, nil
+}
+
+// bootBare returns the uptime that the empty init printed, in seconds.
+func bootBare(ctx context.Context, b board.Board, image string) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	serial := vm.NewSerial()
+	_, end, err := start(ctx, b, image, serial, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	found, err := serial.Wait(ctx, `up for ([0-9.]+) s <nil>`)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(found[1], 64)
+}
+
+// bootPage returns the appliance's status as it is right after its page has answered.
+func bootPage(ctx context.Context, b board.Board, image string) (api.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	m, end, err := start(ctx, b, image, io.Discard, nil)
+	if err != nil {
+		return api.Status{}, err
+	}
+	defer end()
+	if _, err := vm.Get(ctx, m, "/"); err != nil {
+		return api.Status{}, err
+	}
+	return vm.Fetch[api.Status](ctx, m, "/api/system/status")
+}
+
+// restart kills aes67d and returns how long after that it was ready again, in seconds
+// of the guest's log.
+func restart(ctx context.Context, b board.Board, image string) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
+	defer cancel()
+	serial := vm.NewSerial()
+	keys, typed := io.Pipe()
+	defer typed.Close()
+	m, end, err := start(ctx, b, image, serial, keys)
+	if err != nil {
+		return 0, err
+	}
+	defer end()
+	if _, err := serial.Wait(ctx, `all services are ready`); err != nil {
+		return 0, err
+	}
+	services, err := vm.Fetch[[]api.Service](ctx, m, "/api/system/services")
+	if err != nil {
+		return 0, err
+	}
+	i := slices.IndexFunc(services, func(s api.Service) bool { return s.Name == "aes67d" })
+	if i < 0 {
+		return 0, errors.New("there is no service aes67d")
+	}
+	if _, err := fmt.Fprintf(typed, "kill -9 %d\r", services[i].PID); err != nil {
+		return 0, err
+	}
+	var at [2]float64
+	for i, pattern := range []string{`\[ *([0-9.]+)\] init: aes67d was killed by signal 9`, `\[ *([0-9.]+)\] init: aes67d is ready`} {
+		found, err := serial.Wait(ctx, pattern)
+		if err != nil {
+			return 0, err
+		}
+		if at[i], err = strconv.ParseFloat(found[1], 64); err != nil {
+			return 0, err
+		}
+	}
+	return at[1] - at[0], nil
+}
+
+func median(v []float64) float64 {
+	v = slices.Sorted(slices.Values(v))
+	return v[len(v)/2]
+}
+
+// progress shows what is going on, and takes it away in the end.
+func progress(what string) { fmt.Fprintf(os.Stderr, "\r\033[K%s", what) }
