@@ -126,7 +126,7 @@ func TestRun(t *testing.T) {
 		t.Fatalf("firmware run exits with %d: %s", exit, stderr)
 	}
 	for _, part := range []string{
-		"Starting a.img.", "http://127.0.0.1:20080/\n", "booted\n", "argument 300\n", "hostfwd=tcp:127.0.0.1:20080-:80", "-:8854", "snapshot=on",
+		"Starting a.img.", "http://127.0.0.1:20080/\n", "booted\n", "argument 300\n", "hostfwd=tcp:127.0.0.1:20080-:80", "snapshot=on",
 	} {
 		if !strings.Contains(stdout, part) {
 			t.Errorf("firmware run prints\n%s\nwant it to have %q", stdout, part)

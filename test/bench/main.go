@@ -188,11 +188,17 @@ func bootBare(ctx context.Context, b board.Board, image string) (float64, error)
 func bootPage(ctx context.Context, b board.Board, image string) (api.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
-	m, end, err := start(ctx, b, image, io.Discard, nil)
+	serial := vm.NewSerial()
+	m, end, err := start(ctx, b, image, serial, nil)
 	if err != nil {
 		return api.Status{}, err
 	}
 	defer end()
+	// QEMU accepts connections before the guest is there, and then takes seconds to try
+	// again: asking too early would measure that.
+	if _, err := serial.Wait(ctx, `all services are ready`); err != nil {
+		return api.Status{}, err
+	}
 	if _, err := vm.Get(ctx, m, "/"); err != nil {
 		return api.Status{}, err
 	}
