@@ -5,6 +5,14 @@ import "time"
 // ReleasePath is where an image says what it is, as JSON of Release.
 const ReleasePath = "/etc/aes67os.json"
 
+// ModprobePath is the program that the kernel starts to load a module. It is not
+// where the kernel looks by itself: it would start it again and again while it boots,
+// for what is not there, before there is an init to say so.
+const ModprobePath = "/bin/modprobe"
+
+// ModuleSuffix is behind the name of a kernel module that is packed with LZ4.
+const ModuleSuffix = ".lz4"
+
 // Release is what the builder tells init about the image it is in.
 type Release struct {
 	Board   string    `json:"board"`

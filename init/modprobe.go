@@ -10,9 +10,9 @@ import (
 	"aes67os/init/system"
 )
 
-// modprobe is what the kernel starts, as /sbin/modprobe -q -- NAME, when it needs a
-// module that no device asks for: the driver of a PHY, a file system, a queueing
-// discipline. It returns false when this process was not started for that.
+// modprobe is what the kernel starts, as modprobe -q -- NAME, when it needs a module
+// that no device asks for: the driver of a PHY, a file system, a queueing discipline.
+// It returns false when this process was not started for that.
 func modprobe() bool {
 	if filepath.Base(os.Args[0]) != "modprobe" {
 		return false

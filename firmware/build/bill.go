@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	"aes67os/firmware/sbom"
@@ -25,6 +27,11 @@ func (b *build) writeBill(ctx context.Context, bill, notices string) (string, er
 	if b.shell != nil {
 		in.Programs = append(in.Programs, sbom.Program{Name: "shell", Data: b.shell.Program, Modules: b.shell.Modules})
 	}
+	htmx, err := htmxAsset(b.Source)
+	if err != nil {
+		return "", err
+	}
+	in.Assets = append(in.Assets, htmx)
 	if b.ravenna != nil {
 		in.Module = &sbom.KernelModule{
 			Name: b.ravenna.Name, Version: b.ravenna.Version, License: b.ravenna.License,
@@ -43,4 +50,21 @@ func (b *build) writeBill(ctx context.Context, bill, notices string) (string, er
 		summary += "; licence not recognized: " + strings.Join(doc.Unknown, ", ")
 	}
 	return summary, os.WriteFile(notices, doc.Notices, 0o644)
+}
+
+// htmxVersion is how htmx says its version in its own code.
+var htmxVersion = regexp.MustCompile(`version:"([0-9.]+)"`)
+
+// htmxAsset is the one file of others that the page embeds.
+func htmxAsset(source string) (sbom.Asset, error) {
+	const name = "htmx.org"
+	code, err := os.ReadFile(filepath.Join(source, "webui", "assets", "htmx.min.js"))
+	if err != nil {
+		return sbom.Asset{}, err
+	}
+	version := htmxVersion.FindSubmatch(code)
+	if version == nil {
+		return sbom.Asset{}, fmt.Errorf("%s does not say its version", name)
+	}
+	return sbom.Asset{Name: name, Version: string(version[1]), License: "0BSD", SHA256: fmt.Sprintf("%x", sha256.Sum256(code))}, nil
 }

@@ -127,8 +127,8 @@ func TestImageContents(t *testing.T) {
 	// The modules asked for, what they depend on, and the user's.
 	var modules []string
 	for name := range system {
-		if strings.HasSuffix(name, ".ko") {
-			modules = append(modules, strings.TrimPrefix(name, "lib/modules/"+testRelease+"/"))
+		if module, ok := strings.CutSuffix(name, board.ModuleSuffix); ok {
+			modules = append(modules, strings.TrimPrefix(module, "lib/modules/"+testRelease+"/"))
 		}
 	}
 	slices.Sort(modules)

@@ -1,8 +1,13 @@
 package build
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"runtime"
+
+	"github.com/pierrec/lz4/v4"
+	"golang.org/x/sync/errgroup"
 
 	"aes67os/board"
 	"aes67os/firmware/initramfs"
@@ -31,8 +36,7 @@ func addSystem(files *initramfs.Files, r board.Release, osRelease string) error 
 		board.AudioUser, board.AudioUID, board.WebUser, board.WebUID))
 	text("etc/group", fmt.Sprintf("root:x:0:\n%s:x:%d:\n%s:x:%d:\n",
 		board.AudioUser, board.AudioUID, board.WebUser, board.WebUID))
-	// The kernel asks for modules by starting this.
-	files.Link("sbin/modprobe", "/init")
+	files.Link(board.ModprobePath[1:], "/init")
 	// DHCP's answer is written to /run; programs look here.
 	files.Link("etc/resolv.conf", "/run/resolv.conf")
 	return nil
@@ -54,15 +58,40 @@ func addModules(files *initramfs.Files, k *kernel.Kernel, patterns []string) (in
 		return 0, err
 	}
 	dir := "lib/modules/" + k.Release + "/"
-	for _, m := range modules {
-		data, err := m.Data()
-		if err != nil {
-			return 0, err
-		}
-		files.Add(dir+m.Path, data, 0o644)
+	packed := make([][]byte, len(modules))
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for i, m := range modules {
+		group.Go(func() error {
+			data, err := m.Data()
+			if err != nil {
+				return err
+			}
+			packed[i], err = packModule(data)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	for i, m := range modules {
+		files.Add(dir+m.Path+board.ModuleSuffix, packed[i], 0o644)
 	}
 	for name, data := range k.Indexes(modules) {
 		files.Add(dir+name, data, 0o644)
 	}
 	return len(modules), nil
+}
+
+func packModule(data []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	z := lz4.NewWriter(&packed)
+	if err := z.Apply(lz4.CompressionLevelOption(lz4.Level9), lz4.ConcurrencyOption(1)); err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(data); err != nil {
+		return nil, err
+	}
+	err := z.Close()
+	return packed.Bytes(), err
 }

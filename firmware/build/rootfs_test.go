@@ -102,8 +102,8 @@ func TestAddSystem(t *testing.T) {
 		"dev/null":        {Mode: "020666", Major: 1, Min: 3},
 		"etc/os-release":  {Mode: file, Data: "ID=test\n"},
 		"etc/hosts":       {Mode: file, Data: "127.0.0.1 localhost\n"},
-		"sbin":            {Mode: dir},
-		"sbin/modprobe":   {Mode: link, Data: "/init"},
+		"bin":             {Mode: dir},
+		"bin/modprobe":    {Mode: link, Data: "/init"},
 		"etc/resolv.conf": {Mode: link, Data: "/run/resolv.conf"},
 		"etc/passwd": {Mode: file, Data: "root:x:0:0:root:/root:/bin/sh\n" +
 			"aes67d:x:101:101::/:/\nwebui:x:102:102::/:/\n"},

@@ -51,10 +51,11 @@ func newSource(t *testing.T) *source {
 			ESPSize:      34 << 20, DataSize: 1 << 20,
 		},
 		files: map[string]string{
-			"go.mod":         "module aes67os\n\ngo 1.26.0\n",
-			"init/main.go":   program("init"),
-			"aes67d/main.go": program("aes67d"),
-			"webui/main.go":  program("webui"),
+			"go.mod":                   "module aes67os\n\ngo 1.26.0\n",
+			"init/main.go":             program("init"),
+			"aes67d/main.go":           program("aes67d"),
+			"webui/main.go":            program("webui"),
+			"webui/assets/htmx.min.js": `var htmx={version:"2.0.11"}`,
 		},
 		kernel: map[string]string{
 			"boot/vmlinuz-" + testRelease:                             "the kernel",

@@ -207,8 +207,8 @@ func (s *Slot) addFiles(files []initramfs.File) error {
 			if err := json.Unmarshal(f.Data, &s.Release); err != nil {
 				return fmt.Errorf("%s in the initramfs: %w", board.ReleasePath, err)
 			}
-		case isModule && path.Ext(name) == ".ko":
-			s.Modules = append(s.Modules, Module{name, len(f.Data)})
+		case isModule && strings.HasSuffix(name, board.ModuleSuffix):
+			s.Modules = append(s.Modules, Module{strings.TrimSuffix(name, board.ModuleSuffix), len(f.Data)})
 		default:
 			if info, err := buildinfo.Read(bytes.NewReader(f.Data)); err == nil {
 				s.Programs = append(s.Programs, Program{f.Name, len(f.Data), info.GoVersion, len(info.Deps)})

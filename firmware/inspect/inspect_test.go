@@ -72,7 +72,7 @@ func system(t *testing.T, r any, program []byte) []byte {
 	files.Add("init", program, 0o755)
 	files.Add(board.ReleasePath[1:], text, 0o644)
 	for _, m := range []string{"kernel/drivers/net/igb/igb.ko", "kernel/drivers/net/phy/realtek.ko", "kernel/fs/fat/vfat.ko", "updates/MergingRavennaALSA.ko"} {
-		files.Add("lib/modules/"+kernelRelease+"/"+m, make([]byte, 1000), 0o644)
+		files.Add("lib/modules/"+kernelRelease+"/"+m+board.ModuleSuffix, make([]byte, 1000), 0o644)
 	}
 	files.Link("bin/sh", "/bbin/sh")
 	var packed bytes.Buffer

@@ -36,6 +36,7 @@ type Input struct {
 	Suite    string
 	Packages []Package
 	Programs []Program
+	Assets   []Asset
 	// Module is the prebuilt kernel module packed in; nil if there is none.
 	Module *KernelModule
 }
@@ -55,6 +56,13 @@ type Program struct {
 	Data []byte
 	// Modules lists the modules compiled in where Data does not tell.
 	Modules []*debug.Module
+}
+
+// Asset is a file of an npm package that a program embeds as it is.
+type Asset struct {
+	Name, Version string
+	// License is its SPDX identifier, SHA256 that of the file in hexadecimal.
+	License, SHA256 string
 }
 
 // KernelModule is a kernel module that was not compiled here.
@@ -95,6 +103,9 @@ func Make(ctx context.Context, source string, in Input) (*Document, error) {
 		if err := b.addProgram(p, modules); err != nil {
 			return nil, err
 		}
+	}
+	for _, a := range in.Assets {
+		b.addAsset(a)
 	}
 	if in.Module != nil {
 		b.addKernelModule(*in.Module)
@@ -175,6 +186,14 @@ func (b *builder) addModule(m *debug.Module, names []string) {
 	}
 	c := moduleComponent(m, names)
 	b.components[c.BOMRef] = c
+}
+
+func (b *builder) addAsset(a Asset) {
+	purl := "pkg:npm/" + a.Name + "@" + a.Version
+	b.add(b.product, cdx.Component{
+		BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: a.Name, Version: a.Version, PackageURL: purl,
+		Hashes: sha256Hash(a.SHA256), Licenses: licenses([]string{a.License}),
+	})
 }
 
 func (b *builder) addKernelModule(m KernelModule) {

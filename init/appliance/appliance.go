@@ -45,6 +45,9 @@ const (
 	waitForDisk = 10 * time.Second
 	waitForCard = 5 * time.Second
 
+	// The page is shown before the last modules are loaded, within this time.
+	firstVisit = 2 * time.Second
+
 	// Services have this long to end before they are killed.
 	stopTimeout = 10 * time.Second
 	// The hardware watchdog resets a machine that does not get through a reboot.
@@ -110,9 +113,9 @@ func (a *Appliance) up(ctx context.Context) error {
 	go a.background(ctx, "wait for orphans", func() error { return supervisor.Reap(ctx, nil) })
 	go a.followKernel(ctx)
 
-	devices, loader := a.startDevices(ctx)
 	a.tuner = tuning.New("/", a.board.Tuning)
 	a.tuner.Apply()
+	devices, loader := a.startDevices(ctx)
 	a.load = system.NewLoad("/proc")
 
 	// They may need a driver that looks like neither a disk's nor a network card's.
@@ -157,9 +160,12 @@ func (a *Appliance) identify() {
 }
 
 func (a *Appliance) startDevices(ctx context.Context) (*devices, *modules.Loader) {
+	a.try("be the kernel's modprobe", os.WriteFile("/proc/sys/kernel/modprobe", []byte(board.ModprobePath), 0))
 	loader, err := modules.New("/lib/modules/"+system.Release(), a.log)
 	a.try("load kernel modules", err)
 	d := newDevices(loader, a.log, func() { a.GoDown(power.Off) })
+	// Drivers bring what could not be tuned before, such as a CPU's clock.
+	d.settled = a.tuner.Apply
 	listener, err := uevent.Listen()
 	a.try("hear of devices", err)
 	if loader != nil && listener != nil {
@@ -221,12 +227,15 @@ func (a *Appliance) announceReady(ctx context.Context, d *devices) {
 	if a.services.WaitReady(ctx) != nil {
 		return
 	}
-	d.goOn()
 	at := system.Uptime()
 	a.readyAt.Store(at)
 	a.log.Info(fmt.Sprintf("all services are ready, %.1f s after the kernel started; the page is http://%s.local/", at.Seconds(), a.hostname))
-	// What modules brought since, such as the files of a CPU frequency driver.
-	a.tuner.Apply()
+	// Somebody may wait for the page, and nobody for what is still to be loaded.
+	select {
+	case <-time.After(firstVisit):
+	case <-ctx.Done():
+	}
+	d.goOn()
 }
 
 // wait returns how to go down, once somebody asks for it. The kernel sends SIGINT at

@@ -18,6 +18,8 @@ type devices struct {
 	loader *modules.Loader
 	log    *slog.Logger
 	button func()
+	// settled is called when the drivers of all devices there were are loaded.
+	settled func()
 
 	// proceed is closed when what is not urgent may be loaded.
 	proceed     chan struct{}
@@ -30,7 +32,7 @@ type devices struct {
 
 func newDevices(loader *modules.Loader, log *slog.Logger, button func()) *devices {
 	return &devices{
-		loader: loader, log: log, button: button,
+		loader: loader, log: log, button: button, settled: func() {},
 		proceed: make(chan struct{}),
 		block:   make(chan struct{}, 1), net: make(chan struct{}, 1),
 	}
@@ -54,6 +56,7 @@ func (d *devices) run(ctx context.Context, listener *uevent.Listener, byName []s
 		}
 		d.watchButtons(ctx)
 		d.lookAround()
+		d.settled()
 	}()
 	lost := func() { go d.lookAround() }
 	err := listener.Run(ctx, func(e uevent.Event) { d.event(ctx, e, load) }, lost)

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"regexp"
+	"strings"
 
 	"aes67os/init/network"
 )
@@ -23,13 +23,16 @@ type Config struct {
 	Network  network.Config `json:"network"`
 }
 
-// hostname is a label as in RFC 1123 §2.1.
-var hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+// isLabel tells whether s is one label of a host name (RFC 1123 §2.1).
+func isLabel(s string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+	return len(s) >= 1 && len(s) <= 63 && strings.Trim(s, letters) == "" && s[0] != '-' && s[len(s)-1] != '-'
+}
 
 // Validate says all that is wrong with c.
 func (c Config) Validate() error {
 	var err error
-	if c.Hostname != "" && !hostname.MatchString(c.Hostname) {
+	if c.Hostname != "" && !isLabel(c.Hostname) {
 		err = fmt.Errorf("hostname: %q is not 1 to 63 letters, digits and inner hyphens", c.Hostname)
 	}
 	return errors.Join(err, c.Network.Validate())

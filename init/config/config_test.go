@@ -52,6 +52,8 @@ func TestLoadRefuses(t *testing.T) {
 		"a bad address":      {`{"network": {"interfaces": {"eth0": {"method": "static", "address": "192.0.2.300/24"}}}}`, "address"},
 		"a mark and no JSON": {"\ufeffhello", "not JSON"},
 		"an empty file":      {"", "not JSON"},
+		"an inner dot":       {`{"hostname": "a.b"}`, "inner hyphens"},
+		"a name too long":    {`{"hostname": "` + strings.Repeat("a", 64) + `"}`, "1 to 63"},
 		"a leading hyphen":   {`{"hostname": "-x"}`, "inner hyphens"},
 	} {
 		t.Run(name, func(t *testing.T) {

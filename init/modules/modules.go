@@ -2,24 +2,30 @@
 // and those asked for by name, each after what it depends on.
 //
 // The indexes it reads are made by the image builder (package kernel) in depmod's
-// formats: modules.dep, modules.alias, modules.softdep. Modules lie uncompressed
-// in the image, as the whole image is compressed.
+// formats: modules.dep, modules.alias, modules.softdep. Each module is packed by
+// itself with LZ4 and unpacked when it is loaded: most never are, and would be half of
+// what the kernel unpacks at boot and keeps in RAM.
 package modules
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/pierrec/lz4/v4"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
+
+	"aes67os/board"
 )
 
 // ErrUnknown says that no module of that name is in the image.
@@ -126,12 +132,16 @@ func (l *Loader) loadSoft(names []string) {
 
 // insert gives a module to the kernel; one that is in there already is well.
 func insert(path string) error {
-	f, err := os.Open(path)
+	f, err := os.Open(path + board.ModuleSuffix)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && !errors.Is(err, unix.EEXIST) {
+	image, err := io.ReadAll(lz4.NewReader(f))
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", path, err)
+	}
+	if err := unix.InitModule(image, ""); err != nil && !errors.Is(err, unix.EEXIST) {
 		return err
 	}
 	return nil
@@ -145,13 +155,13 @@ func insert(path string) error {
 func (l *Loader) ColdPlug(sys string, enough func() bool, proceed <-chan struct{}) error {
 	quick, slow := urgent(sys)
 	// One after the other, so that network cards have the same names at every boot.
-	l.loadAll(quick, 1)
+	l.loadAll(quick, 1, false)
 	if !enough() {
-		l.loadAll(slow, atOnce)
+		l.loadAll(slow, atOnce, false)
 	}
 	<-proceed
 	all, err := everything(sys)
-	l.loadAll(all, atOnce)
+	l.loadAll(all, atOnce, true)
 	return err
 }
 
@@ -159,12 +169,18 @@ func (l *Loader) ColdPlug(sys string, enough func() bool, proceed <-chan struct{
 // drivers wait for their hardware while they are loaded.
 const atOnce = 4
 
-// loadAll loads what aliases ask for, in their order, some at a time.
-func (l *Loader) loadAll(aliases []string, some int) {
+// loadAll loads what aliases ask for, in their order, some at a time; nicely, if
+// everything else is to go first.
+func (l *Loader) loadAll(aliases []string, some int, nicely bool) {
 	var group errgroup.Group
 	group.SetLimit(some)
 	for _, a := range aliases {
 		group.Go(func() error {
+			if nicely {
+				// Never unlocked: the thread ends with the goroutine.
+				runtime.LockOSThread()
+				_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), 19)
+			}
 			l.LoadAlias(a)
 			return nil
 		})
