@@ -7,13 +7,9 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"os/signal"
 	"strconv"
-	"syscall"
 
 	"aes67os/aes67d/config"
 	"aes67os/aes67d/rest"
@@ -30,23 +26,9 @@ func main() {
 	address := flag.String("a", "127.0.0.1", "`address` the REST API listens on")
 	port := flag.Int("p", 0, "`port` of the REST API (default: http_port of the configuration)")
 	page := flag.Int("announce-page", 0, "announce this host and its web page on this `port` by multicast DNS; 0 leaves that to others")
-	show := flag.Bool("v", false, "print the version and exit")
-	flag.Parse()
-	if *show {
-		fmt.Println(version)
-		return
-	}
-	log := service.NewLogger(os.Stderr)
-	if flag.NArg() > 0 {
-		log.Error("aes67d takes flags only", "extra", flag.Args())
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := run(ctx, log, *file, *address, *port, *page); err != nil {
-		log.Error("aes67d ends", "error", err)
-		os.Exit(1)
-	}
+	service.Main("aes67d", version, func(ctx context.Context, log *slog.Logger) error {
+		return run(ctx, log, *file, *address, *port, *page)
+	})
 }
 
 // run is the daemon's life. page is the port to announce, 0 for none.

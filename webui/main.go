@@ -10,9 +10,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"aes67os/init/api"
@@ -27,23 +25,9 @@ func main() {
 	address := flag.String("listen", "127.0.0.1:8081", "`address` to listen on if no socket is passed in")
 	socket := flag.String("init", api.SocketPath, "`socket` of init")
 	daemon := flag.String("aes67d", "http://127.0.0.1:8080", "`URL` of aes67d's REST API")
-	show := flag.Bool("v", false, "print the version and exit")
-	flag.Parse()
-	if *show {
-		fmt.Println(version)
-		return
-	}
-	log := service.NewLogger(os.Stderr)
-	if flag.NArg() > 0 {
-		log.Error("webui takes flags only", "extra", flag.Args())
-		os.Exit(2)
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	if err := run(ctx, log, *address, *socket, *daemon); err != nil {
-		log.Error("webui ends", "error", err)
-		os.Exit(1)
-	}
+	service.Main("webui", version, func(ctx context.Context, log *slog.Logger) error {
+		return run(ctx, log, *address, *socket, *daemon)
+	})
 }
 
 func run(ctx context.Context, log *slog.Logger, address, socket, daemon string) error {

@@ -30,15 +30,7 @@ func (f *fake) Tuning() []api.Setting      { return []api.Setting{{Name: "kernel
 func (f *fake) Network() []api.Interface   { return []api.Interface{{Name: "eth0", Method: api.DHCP}} }
 func (f *fake) GoDown(action power.Action) { f.down <- action }
 func (f *fake) Logs(ctx context.Context, q api.LogQuery, each func(api.LogEntry) error) error {
-	if q.Follow {
-		return f.log.Follow(ctx, q, each)
-	}
-	for _, e := range f.log.Entries(q) {
-		if err := each(e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.log.Read(ctx, q, each)
 }
 
 func serve(t *testing.T) (*fake, *api.Client, string) {

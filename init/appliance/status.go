@@ -48,15 +48,7 @@ func (a *Appliance) Network() []api.Interface {
 
 // Logs reads or follows the log.
 func (a *Appliance) Logs(ctx context.Context, q api.LogQuery, each func(api.LogEntry) error) error {
-	if q.Follow {
-		return a.journal.Follow(ctx, q, each)
-	}
-	for _, e := range a.journal.Entries(q) {
-		if err := each(e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.journal.Read(ctx, q, each)
 }
 
 // GoDown begins to go down. Who asks second is too late to change how.

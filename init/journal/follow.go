@@ -10,6 +10,20 @@ import (
 // batch bounds how many entries a reader takes under the lock at a time.
 const batch = 256
 
+// Read calls each for every entry that q selects, oldest first; with q.Follow it goes
+// on as Follow does. Its error is each's, or that of ctx.
+func (j *Journal) Read(ctx context.Context, q api.LogQuery, each func(api.LogEntry) error) error {
+	if q.Follow {
+		return j.Follow(ctx, q, each)
+	}
+	for _, e := range j.Entries(q) {
+		if err := each(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Follow calls each for every entry that q selects, oldest first, and then for
 // new ones as they come, until each returns an error or ctx ends; that error it
 // returns. It follows whatever q.Follow is.
