@@ -18,7 +18,7 @@ func buildCommand(ctx context.Context, args []string) error {
 	f.StringVar(&o.Cache, "cache", build.DefaultCache(), "the `directory` to keep downloads in")
 	f.StringVar(&o.Mirror, "mirror", "", "the Debian mirror's `URL` (default: the one that apt uses)")
 	f.BoolVar(&o.UpdateLock, "update-lock", false, "take the newest packages and record them in kernel/lock.json")
-	f.StringVar(&o.RavennaModule, "ravenna-module", "", "pack this prebuilt RAVENNA kernel module (`file`.ko or .ko.xz)")
+	f.StringVar(&o.RavennaModule, "ravenna-module", "", "pack this prebuilt RAVENNA kernel module (`file`.ko, or packed as .xz, .zst or .gz)")
 	f.BoolVar(&o.Debug, "debug", false, "put a root shell on the serial console; never for use")
 	if err := f.Parse(args); err != nil {
 		return err

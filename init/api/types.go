@@ -54,10 +54,11 @@ type Memory struct {
 // DataState is the condition of the data partition.
 type DataState string
 
-// The conditions of the data partition. In all but DataMounted settings live in
-// RAM and are lost at power-off.
+// The conditions of the data partition. Where it is missing or damaged, settings live
+// in RAM and are lost at power-off.
 const (
 	DataMounted DataState = "mounted"
+	DataFailing DataState = "failing" // mounted, and the kernel has found errors on it
 	DataMissing DataState = "missing"
 	DataDamaged DataState = "damaged"
 )

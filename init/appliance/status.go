@@ -24,9 +24,9 @@ func (a *Appliance) Status() api.Status {
 		s.Data = a.data.Status()
 	}
 	switch s.Data.State {
-	case api.DataMissing:
+	case api.DataMissing, api.DataDamaged:
 		s.Notes = slices.Insert(s.Notes, 0, api.Note{Severity: api.Error, Text: "Settings are not kept: " + s.Data.Why + "."})
-	case api.DataDamaged:
+	case api.DataFailing:
 		s.Notes = slices.Insert(s.Notes, 0, api.Note{Severity: api.Error, Text: "Settings may be lost: " + s.Data.Why + "."})
 	}
 	return s

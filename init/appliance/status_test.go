@@ -83,7 +83,7 @@ func TestStatusNotes(t *testing.T) {
 			network, debug,
 		}},
 		{"damaged comes first", damagedPartition, []api.Note{network}, api.DataDamaged, []api.Note{
-			{Severity: api.Error, Text: "Settings may be lost: WHY."}, network,
+			{Severity: api.Error, Text: "Settings are not kept: WHY."}, network,
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -99,8 +99,8 @@ func TestStatusNotes(t *testing.T) {
 				t.Errorf("the data partition is %q; want %q", s.Data.State, test.state)
 			}
 			for i := range test.want {
-				if test.want[i].Text == "Settings may be lost: WHY." {
-					test.want[i].Text = "Settings may be lost: " + s.Data.Why + "."
+				if test.want[i].Text == "Settings are not kept: WHY." {
+					test.want[i].Text = "Settings are not kept: " + s.Data.Why + "."
 				}
 			}
 			if diff := cmp.Diff(test.want, s.Notes); diff != "" {

@@ -111,7 +111,7 @@ func (d *Data) Status() api.Data {
 	}
 	if d.state == api.DataMounted {
 		if n := readInt(filepath.Join(d.opt.Sys, "fs/ext4", d.disk, "errors_count")); n > 0 {
-			s.State = api.DataDamaged
+			s.State = api.DataFailing
 			s.Why = fmt.Sprintf("the kernel found %d errors on the data partition %s: save your settings and replace the card", n, d.device)
 		}
 	}
