@@ -214,10 +214,17 @@ func bootPage(ctx context.Context, b board.Board, image string, keep bool) (api.
 	if err != nil || !keep {
 		return status, err
 	}
-	if err := m.Command(ctx, "system_powerdown", nil); err != nil {
-		return status, err
+	for {
+		// The button's driver comes only after the page.
+		if err := m.Command(ctx, "system_powerdown", nil); err != nil {
+			return status, err
+		}
+		select {
+		case <-m.Done():
+			return status, m.Wait()
+		case <-time.After(5 * time.Second):
+		}
 	}
-	return status, m.Wait()
 }
 
 // restart kills aes67d and returns how long after that it was ready again, in seconds

@@ -98,8 +98,7 @@ func TestBoot(t *testing.T) {
 		}
 	})
 	t.Run("power button", func(t *testing.T) {
-		m.command("system_powerdown", nil)
-		m.see(`going to switch off`)
+		m.pressPowerButton()
 		m.see(`all is written to the card`)
 		m.waitOff()
 	})

@@ -43,7 +43,7 @@ func TestDamagedData(t *testing.T) {
 	if page := m.get("/"); !strings.Contains(page, "cannot be read as ext4") {
 		t.Error("the page does not say what is wrong")
 	}
-	m.command("system_powerdown", nil)
+	m.pressPowerButton()
 	m.waitOff()
 
 	after := make([]byte, part.Size)

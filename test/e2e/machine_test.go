@@ -143,6 +143,22 @@ func (m *machine) command(name string, arguments any) {
 	}
 }
 
+// pressPowerButton presses it as people do who see nothing happen: again, as the
+// button's driver comes only after the page.
+func (m *machine) pressPowerButton() {
+	m.t.Helper()
+	for range 10 {
+		m.command("system_powerdown", nil)
+		ctx, cancel := context.WithTimeout(m.t.Context(), stepTimeout/10)
+		_, err := m.serial.Wait(ctx, `going to switch off`)
+		cancel()
+		if err == nil {
+			return
+		}
+	}
+	m.t.Fatal("the power button does nothing")
+}
+
 // waitOff waits for the machine to switch itself off.
 func (m *machine) waitOff() {
 	m.t.Helper()
