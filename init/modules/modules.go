@@ -189,34 +189,53 @@ func (l *Loader) loadAll(aliases []string, some int, nicely bool) {
 }
 
 // urgent returns the aliases of network cards and of disks that are there at once,
-// and those of other disks and of buses with more devices on them, told by the number
-// of virtio devices and the class of PCI devices. It looks at those buses alone, as
-// there are many more devices.
+// and those of other disks and of buses with more devices on them. It looks at the
+// buses that have such alone, as there are many more devices.
 func urgent(sys string) (quick, slow []string) {
-	for _, k := range []struct {
-		bus, mark string
-		to        *[]string
-	}{
-		{"virtio", "d00000001", &quick}, // network
-		{"virtio", "d00000002", &quick}, // disk
-		{"virtio", "d00000008", &slow},  // SCSI
-		{"pci", "bc02", &quick},         // network
-		{"pci", "bc01sc08", &quick},     // NVMe
-		{"pci", "bc01", &slow},          // other disks
-		{"pci", "bc08sc05", &slow},      // SD cards
-		{"pci", "bc0Csc03", &slow},      // USB
-		{"vmbus", "", &slow},
-		{"xen", "", &slow},
-		{"usb", "", &slow},
-	} {
-		files, _ := filepath.Glob(filepath.Join(sys, "bus", k.bus, "devices/*/modalias"))
+	for _, bus := range []string{"virtio", "pci", "vmbus", "xen", "usb"} {
+		files, _ := filepath.Glob(filepath.Join(sys, "bus", bus, "devices/*/modalias"))
 		for _, f := range files {
-			if a := readAlias(f); strings.Contains(a, k.mark) && !slices.Contains(quick, a) && !slices.Contains(slow, a) {
-				*k.to = append(*k.to, a)
+			switch a := readAlias(f); urgency(a) {
+			case atFirst:
+				quick = append(quick, a)
+			case soon:
+				slow = append(slow, a)
 			}
 		}
 	}
 	return quick, slow
+}
+
+const (
+	later = iota
+	soon
+	atFirst
+)
+
+// urgency tells by its alias how soon a device is needed: of virtio devices by their
+// number, of PCI devices by their class.
+func urgency(alias string) int {
+	for _, k := range []struct {
+		bus, mark string
+		urgency   int
+	}{
+		{"virtio:", "d00000001", atFirst}, // network
+		{"virtio:", "d00000002", atFirst}, // disk
+		{"virtio:", "d00000008", soon},    // SCSI
+		{"pci:", "bc02", atFirst},         // network
+		{"pci:", "bc01sc08", atFirst},     // NVMe
+		{"pci:", "bc01", soon},            // other disks
+		{"pci:", "bc08sc05", soon},        // SD cards
+		{"pci:", "bc0Csc03", soon},        // USB
+		{"vmbus:", "", soon},
+		{"xen:", "", soon},
+		{"usb:", "", soon},
+	} {
+		if strings.HasPrefix(alias, k.bus) && strings.Contains(alias, k.mark) {
+			return k.urgency
+		}
+	}
+	return later
 }
 
 // everything returns the aliases of all devices, in a stable order.

@@ -202,9 +202,10 @@ func bootPage(ctx context.Context, b board.Board, image string, keep bool) (api.
 		return api.Status{}, err
 	}
 	defer end()
-	// QEMU accepts connections before the guest is there, and then takes seconds to try
+	// QEMU accepts connections before the guest can, and then takes seconds to try
 	// again: asking too early would measure that.
-	if _, err := serial.Wait(ctx, `all services are ready`); err != nil {
+	const ready = `(?s)webui is ready.*got 10\.0|got 10\.0.*webui is ready`
+	if _, err := serial.Wait(ctx, ready); err != nil {
 		return api.Status{}, err
 	}
 	if _, err := vm.Get(ctx, m, "/"); err != nil {

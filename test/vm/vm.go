@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,26 +17,47 @@ import (
 const PagePort = 80
 
 // Get fetches a path of the appliance's page, again and again until it answers with
-// 200 or ctx ends.
+// 200 or ctx ends. It does not wait for one try to fail before the next: QEMU accepts a
+// connection before the guest can, and then takes seconds to try again.
 func Get(ctx context.Context, m *qemu.Machine, path string) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	url := strings.TrimSuffix(m.URL(PagePort), "/") + path
+	type answer struct {
+		body []byte
+		err  error
+	}
+	answers := make(chan answer)
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	var last error
 	for {
-		body, err := get(ctx, url)
-		if err == nil {
-			return body, nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-m.Done():
-			return nil, fmt.Errorf("the machine ended while %s was asked for: %w", path, err)
-		case <-ctx.Done():
-			return nil, fmt.Errorf("GET %s: %w", path, err)
+		go func() {
+			body, err := get(ctx, url)
+			select {
+			case answers <- answer{body, err}:
+			case <-ctx.Done():
+			}
+		}()
+		for waiting := true; waiting; {
+			select {
+			case a := <-answers:
+				if a.err == nil {
+					return a.body, nil
+				}
+				last = a.err
+			case <-again.C:
+				waiting = false
+			case <-m.Done():
+				return nil, fmt.Errorf("the machine ended while %s was asked for: %w", path, last)
+			case <-ctx.Done():
+				return nil, fmt.Errorf("GET %s: %w", path, errors.Join(last, ctx.Err()))
+			}
 		}
 	}
 }
 
 func get(ctx context.Context, url string) ([]byte, error) {
-	// QEMU takes connections before the guest is there to answer them.
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
