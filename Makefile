@@ -67,6 +67,8 @@ endef
 
 image-packages:
 	$(call need,$(IMAGE_PACKAGES))
+	@# The builder takes the mirror from apt, which knows it once it has been updated.
+	@ls /var/lib/apt/lists/*Release >/dev/null 2>&1 || test "$$(id -u)" != 0 || apt-get update -q
 run-packages:
 	$(call need,$(RUN_PACKAGES))
 test-packages:
