@@ -84,10 +84,7 @@ func (s *site) follow(ctx context.Context, query api.LogQuery, out eventWriter) 
 		var err error
 		select {
 		case e := <-entries:
-			var html strings.Builder
-			if err = s.templates.ExecuteTemplate(&html, "line", e); err == nil {
-				err = out.event("line", s.eventID(e.Seq), html.String())
-			}
+			err = out.event("line", s.eventID(e.Seq), string(line(e)))
 		case <-beat.C:
 			err = out.write(":\n\n")
 		case err := <-ended:

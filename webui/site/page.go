@@ -2,6 +2,7 @@ package site
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"sync"
 	"time"
@@ -74,8 +75,8 @@ func (s *site) services(ctx context.Context) (l list[api.Service]) {
 
 // logView is the data of the log's panel.
 type logView struct {
-	Err     error
-	Entries []api.LogEntry
+	Err   error
+	Lines []template.HTML
 	// Last is the event id of the newest entry.
 	Last string
 }
@@ -83,7 +84,7 @@ type logView struct {
 func (s *site) tail(ctx context.Context) (l logView) {
 	var seq uint64
 	l.Err = s.Init.Logs(ctx, api.LogQuery{Tail: tail}, func(e api.LogEntry) error {
-		l.Entries = append(l.Entries, e)
+		l.Lines = append(l.Lines, line(e))
 		seq = e.Seq
 		return nil
 	})
