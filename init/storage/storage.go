@@ -25,7 +25,7 @@ import (
 	"aes67os/init/api"
 )
 
-// Options are where Mount works; the zero value of a test's fields is the real system.
+// Options are where Mount works. All of them are needed.
 type Options struct {
 	// Sys is where sysfs is, Dev where device nodes are, Target the mount point.
 	Sys, Dev, Target string
