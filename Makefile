@@ -5,12 +5,12 @@ FIRMWARE = go run ./firmware
 # What the build and the tests need beyond Go, as Debian packages.
 IMAGE_PACKAGES = ca-certificates debian-archive-keyring git
 RUN_PACKAGES = qemu-system-x86 ovmf
-TEST_PACKAGES = $(RUN_PACKAGES) gcc libc6-dev chromium e2fsprogs iproute2 dbus avahi-daemon avahi-utils
+TEST_PACKAGES = $(RUN_PACKAGES) gcc libc6-dev chromium e2fsprogs iproute2 dbus avahi-daemon avahi-utils systemd
 
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help image debug-image run test unit race e2e reproducible lint bench clean image-packages run-packages test-packages
+.PHONY: help image debug-image run test unit race e2e reproducible lint bench install uninstall clean image-packages run-packages test-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,30 @@ lint: ## gofmt, go vet, staticcheck
 
 bench: test-packages image ## measure, and print a table of ratios
 	go run ./test/bench -board $(BOARD)
+
+# Where aes67d goes on a host of your own. systemd looks for units below /usr/local and
+# /usr alone.
+PREFIX ?= /usr/local
+INSTALLED = bin/aes67d lib/systemd/system/aes67d.service lib/sysusers.d/aes67d.conf lib/tmpfiles.d/aes67d.conf
+# Whether this is an installation into the running system, and systemd runs it.
+LIVE = test -z "$(DESTDIR)" && test -d /run/systemd/system
+
+install: ## install aes67d with its systemd unit on this host (PREFIX, DESTDIR)
+	version=$$(TZ=UTC git log -1 --no-show-signature --date=format-local:%Y.%m.%d-%H%M --format=%cd.%H | cut -c-23)$$(test -z "$$(git status --porcelain)" || echo -changed); \
+	go build -trimpath -tags nomsgpack -ldflags "-s -w -X main.version=$${version:-devel}" -o out/install/ ./aes67d
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' aes67d/systemd/aes67d.service > out/install/aes67d.service
+	install -D -m 755 out/install/aes67d $(DESTDIR)$(PREFIX)/bin/aes67d
+	install -D -m 644 out/install/aes67d.service $(DESTDIR)$(PREFIX)/lib/systemd/system/aes67d.service
+	install -D -m 644 aes67d/systemd/aes67d.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/aes67d.conf
+	install -D -m 644 aes67d/systemd/aes67d.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/aes67d.conf
+	test -e $(DESTDIR)/etc/aes67d/daemon.conf || install -D -m 644 aes67d/systemd/daemon.conf $(DESTDIR)/etc/aes67d/daemon.conf
+	@if $(LIVE); then systemd-sysusers aes67d.conf && systemd-tmpfiles --create aes67d.conf && systemctl daemon-reload && \
+	echo "start it with: systemctl enable --now aes67d"; fi
+
+uninstall: ## remove what install has installed; configuration and state stay
+	@if $(LIVE) && systemctl cat aes67d >/dev/null 2>&1; then systemctl disable --now aes67d; fi
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,$(INSTALLED))
+	@if $(LIVE); then systemctl daemon-reload; fi
 
 clean: ## remove what was built; downloads stay in the user's cache
 	rm -rf out

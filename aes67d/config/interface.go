@@ -3,67 +3,59 @@ package config
 import (
 	"encoding/binary"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"aes67os/aes67d/netif"
 )
 
-// Interface is what the configuration needs to know of a network interface.
-type Interface struct {
-	Name string
-	// MAC is in the form 01:02:03:04:05:06.
-	MAC string
-	// Addresses are the IPv4 ones.
-	Addresses []netip.Addr
+// interfaceNames are the interfaces that interface_name has, at most two of which count.
+func (c *Config) interfaceNames() []string {
+	names := strings.Split(c.InterfaceName, ",")
+	for i := range names {
+		names[i] = strings.TrimSpace(names[i])
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
-// Interfaces lists the interfaces that are up, without loopback, in the kernel's order.
-func Interfaces() ([]Interface, error) {
-	all, err := net.Interfaces()
-	if err != nil {
-		return nil, fmt.Errorf("list network interfaces: %w", err)
-	}
-	var list []Interface
-	for _, i := range all {
-		if i.Flags&net.FlagUp == 0 || i.Flags&net.FlagLoopback != 0 {
-			continue
+// Select finds the interfaces that c names: the primary and, if c names two, the
+// secondary, for SMPTE ST 2022-7. Addresses are those in use, one for each interface, and
+// not valid where it has none. Of an interface that is not there only the name is known,
+// of [Auto] not even that.
+func (c Config) Select(interfaces []netif.Interface) (in []netif.Interface, addresses []netip.Addr) {
+	preferred, _ := netip.ParseAddr(c.IPAddress)
+	names := c.interfaceNames()
+	for n, name := range names[:min(len(names), 2)] {
+		found := slices.IndexFunc(interfaces, func(i netif.Interface) bool {
+			return i.Name == name || name == Auto && !i.Loopback && !i.Wireless && len(i.Addresses) > 0
+		})
+		var i netif.Interface
+		var address netip.Addr
+		if found >= 0 {
+			i = interfaces[found]
+		} else if name != Auto {
+			i.Name = name
 		}
-		addresses, err := i.Addrs()
-		if err != nil {
-			return nil, fmt.Errorf("list the addresses of %s: %w", i.Name, err)
-		}
-		entry := Interface{Name: i.Name, MAC: i.HardwareAddr.String()}
-		for _, a := range addresses {
-			if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() {
-				entry.Addresses = append(entry.Addresses, p.Addr())
+		for k, a := range i.Addresses {
+			if k == 0 || n == 0 && a.Addr() == preferred {
+				address = a.Addr()
 			}
 		}
-		list = append(list, entry)
+		in, addresses = append(in, i), append(addresses, address)
 	}
-	return list, nil
+	return in, addresses
 }
 
-// On returns c with the members that follow from the interface in use: mac_addr,
+// On returns c with the members that follow from the primary interface: mac_addr,
 // ip_addr and node_id. Without such an interface the first two are empty.
-func (c Config) On(interfaces []Interface) Config {
-	var in Interface
-	first, _, _ := strings.Cut(c.InterfaceName, ",")
-	first = strings.TrimSpace(first)
-	for _, i := range interfaces {
-		if i.Name == first || first == Auto && len(i.Addresses) > 0 {
-			in = i
-			break
-		}
-	}
+func (c Config) On(interfaces []netif.Interface) Config {
+	in, addresses := c.Select(interfaces)
+	c.MACAddress, c.IPAddress = "", ""
 	var address netip.Addr
-	if len(in.Addresses) > 0 {
-		address = in.Addresses[0]
+	if len(in) > 0 {
+		c.MACAddress, address = in[0].MAC.String(), addresses[0]
 	}
-	if preferred, err := netip.ParseAddr(c.IPAddress); err == nil && slices.Contains(in.Addresses, preferred) {
-		address = preferred
-	}
-	c.MACAddress, c.IPAddress = in.MAC, ""
 	if address.IsValid() {
 		c.IPAddress = address.String()
 	}

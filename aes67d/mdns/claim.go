@@ -21,21 +21,22 @@ type claim struct {
 	service *Service
 }
 
-// label is the first label of the name claimed now, escaped.
+// label is the first label of the name claimed now, unescaped and at most 63 bytes
+// (RFC 1035 §2.3.4).
 func (c *claim) label() string {
 	if c.attempt < 2 {
-		return label(c.wish, 0)
+		return cut(c.wish, maxLabel)
 	}
 	suffix := "-" + strconv.Itoa(c.attempt)
-	return label(c.wish, len(suffix)) + suffix
+	return cut(c.wish, maxLabel-len(suffix)) + suffix
 }
 
 // name is the name claimed now.
 func (c *claim) name() string {
 	if c.service == nil {
-		return c.label() + "." + domain
+		return escapeLabel(c.label()) + "." + domain
 	}
-	return c.label() + "." + c.service.Type + "." + domain
+	return escapeLabel(c.label()) + "." + c.service.Type + "." + domain
 }
 
 // records are what the claim stands for on a link with these addresses. host is the
@@ -72,10 +73,14 @@ func (c *claim) serviceRecords(host string) []*record {
 		pointer("_services._dns-sd._udp."+domain, kind), // RFC 6763 §9
 	}
 	for _, sub := range s.Subtypes {
-		list = append(list, pointer(sub+"._sub."+kind, name))
+		list = append(list, pointer(subtype(sub, kind), name))
 	}
 	return list
 }
+
+// subtype is the name under which instances of a subtype of kind are listed (RFC
+// 6763 §7.1).
+func subtype(sub, kind string) string { return sub + "._sub." + kind }
 
 // pointer is a record that others may have too.
 func pointer(from, to string) *record {

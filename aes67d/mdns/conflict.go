@@ -9,13 +9,14 @@ import (
 	"github.com/miekg/dns"
 )
 
-// response looks at what another host says and returns the claims that must find
+// response takes note of what somebody says and returns the claims that must find
 // another name, because while we probe for theirs somebody has it.
 func (l *link) response(now time.Time, from netip.Addr, m *dns.Msg) (lost []*claim) {
+	said := slices.Concat(m.Answer, m.Extra)
+	l.browser.hear(now, said)
 	if l.own(from) {
 		return nil // ourselves, or another responder on this host
 	}
-	said := slices.Concat(m.Answer, m.Extra)
 	for _, p := range l.progress {
 		if !p.disputed(said) {
 			p.hear(now, said)

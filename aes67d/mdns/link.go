@@ -1,9 +1,11 @@
 package mdns
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -38,9 +40,24 @@ type link struct {
 	Link
 	progress []*progress
 	held     map[netip.AddrPort]*heldQuery
-	send     func(Packet)
+	browser  browser
+	// left has the names of services just taken back, each with the time until which
+	// it may still be heard of.
+	left map[string]time.Time
+	send func(Packet)
 	// own tells which addresses are this host's, on any link.
 	own func(netip.Addr) bool
+}
+
+// start is when to begin with a claim made now: together with others that are about
+// to begin, so that they share packets, or after the random delay of RFC 6762 §8.1.
+func (l *link) start(now time.Time) time.Time {
+	for _, p := range l.progress {
+		if p.phase == probing && p.said == 0 && p.due.After(now) && p.due.Sub(now) <= probeInterval {
+			return p.due
+		}
+	}
+	return now.Add(between(0, probeInterval))
 }
 
 // add begins to claim c at start.
@@ -65,28 +82,29 @@ func (l *link) renew(c, host *claim, ph phase, due time.Time) {
 
 // next is when run has something to do, zero for never.
 func (l *link) next() time.Time {
-	var next time.Time
-	soonest := func(t time.Time) {
-		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
-			next = t
-		}
-	}
+	next := l.browser.due
 	for _, p := range l.progress {
 		if p.phase != settled {
-			soonest(p.due)
+			next = earlier(next, p.due)
 		}
 		for _, r := range p.records {
-			soonest(r.due)
+			next = earlier(next, r.due)
 		}
 	}
 	for _, q := range l.held {
-		soonest(q.due)
+		next = earlier(next, q.due)
 	}
 	return next
 }
 
-// run does what is due. Claims that are due together share packets.
-func (l *link) run(now time.Time) {
+// run does what is due. Claims that are due together share packets. It tells whether
+// others' services may have changed.
+func (l *link) run(now time.Time) (changed bool) {
+	if changed = l.browser.isDue(now); changed {
+		if questions := l.browser.sweep(now); len(questions) > 0 {
+			l.multicast(queryMessages(questions, func(q dns.Question) []dns.RR { return l.browser.known(now, q) })...)
+		}
+	}
 	l.answerHeld(now)
 	var probe []*progress
 	var announce []*record
@@ -110,7 +128,7 @@ func (l *link) run(now time.Time) {
 		}
 	}
 	if len(probe) > 0 {
-		l.multicast(probeMessage(probe))
+		l.multicast(probeMessages(probe)...)
 	}
 	l.publish(announce, now)
 
@@ -121,6 +139,7 @@ func (l *link) run(now time.Time) {
 		}
 	}
 	l.publish(answers, now)
+	return changed
 }
 
 // active yields the records of the names that are ours by now.
@@ -150,27 +169,6 @@ func (l *link) positive(p *progress) []*record {
 	return list
 }
 
-// probeMessage asks for the names and shows what we would put there (RFC 6762 §8.1).
-func probeMessage(list []*progress) *dns.Msg {
-	m := new(dns.Msg)
-	for _, p := range list {
-		class := uint16(dns.ClassINET)
-		if p.said == 1 {
-			// The first probe asks for unicast answers, to spare the network. The
-			// others do not: beside another responder on this host a unicast
-			// packet may end in the other's socket.
-			class |= cacheFlush
-		}
-		m.Question = append(m.Question, dns.Question{Name: p.claim.name(), Qtype: dns.TypeANY, Qclass: class})
-		for _, r := range p.records {
-			if r.unique && !r.negative() {
-				m.Ns = append(m.Ns, r.rr)
-			}
-		}
-	}
-	return m
-}
-
 // publish multicasts answers and what whoever wants them will ask for next.
 func (l *link) publish(answers []*record, now time.Time) {
 	if len(answers) == 0 {
@@ -179,7 +177,7 @@ func (l *link) publish(answers []*record, now time.Time) {
 	extra := slices.DeleteFunc(l.additional(answers), func(r *record) bool {
 		return !r.sent.IsZero() && now.Sub(r.sent) < sameRecord
 	})
-	l.multicast(response(answers, extra))
+	l.multicast(responses(onWire(answers), onWire(extra))...)
 	for _, r := range slices.Concat(answers, extra) {
 		r.sent, r.due = now, time.Time{}
 	}
@@ -209,45 +207,24 @@ func (l *link) additional(answers []*record) []*record {
 	return all[len(answers):]
 }
 
-// response is a multicast response (RFC 6762 §18).
-func response(answers, extra []*record) *dns.Msg {
-	m := new(dns.Msg)
-	m.Response, m.Authoritative = true, true
-	m.Answer = onWire(answers)
-	m.Extra = onWire(extra)
-	return m
-}
-
-// onWire lists records as they are sent, each once: services of one type share a
-// record in the list of types.
-func onWire(records []*record) []dns.RR {
-	var list []dns.RR
-	for _, r := range records {
-		rr := r.onWire(r.ttl())
-		if !slices.ContainsFunc(list, func(other dns.RR) bool { return equal(rr, other) }) {
-			list = append(list, rr)
-		}
-	}
-	return list
-}
-
 // goodbye takes back what was announced for the claims for which leaves is true
 // (RFC 6762 §10.1).
-func (l *link) goodbye(leaves func(*claim) bool) {
-	m := new(dns.Msg)
-	m.Response, m.Authoritative = true, true
+func (l *link) goodbye(now time.Time, leaves func(*claim) bool) {
+	maps.DeleteFunc(l.left, func(_ string, until time.Time) bool { return until.Before(now) })
+	var gone []dns.RR
 	for _, p := range l.progress {
 		if p.phase == probing || !leaves(p.claim) {
 			continue
 		}
+		l.left[strings.ToLower(p.claim.name())] = now.Add(2 * grace)
 		for _, r := range l.positive(p) {
 			if !l.stays(r, leaves) {
-				m.Answer = append(m.Answer, r.onWire(0))
+				gone = append(gone, r.onWire(0))
 			}
 		}
 	}
-	if len(m.Answer) > 0 {
-		l.multicast(m)
+	if len(gone) > 0 {
+		l.multicast(responses(gone, nil)...)
 	}
 	l.progress = slices.DeleteFunc(l.progress, func(p *progress) bool { return leaves(p.claim) })
 }
@@ -265,22 +242,54 @@ func (l *link) stays(gone *record, leaves func(*claim) bool) bool {
 	return false
 }
 
-func (l *link) multicast(m *dns.Msg) { l.unicast(netip.AddrPortFrom(Group, Port), m) }
+func (l *link) multicast(messages ...*dns.Msg) {
+	l.unicast(netip.AddrPortFrom(Group, Port), messages...)
+}
 
-func (l *link) unicast(to netip.AddrPort, m *dns.Msg) {
-	m.Compress = true
-	b, err := m.Pack()
-	if err != nil {
-		// Our own records are made to fit; nothing a peer sends gets into m
-		// but a legacy question, and one that cannot be repeated is not answered.
-		return
+func (l *link) unicast(to netip.AddrPort, messages ...*dns.Msg) {
+	for _, m := range messages {
+		b, err := m.Pack()
+		if err != nil {
+			// Our own records are made to fit; of what a peer sends, only names get
+			// into m, and one that cannot be repeated is not answered or asked for.
+			continue
+		}
+		l.send(Packet{Link: l.Index, Peer: to, Data: b})
 	}
-	l.send(Packet{Link: l.Index, Peer: to, Data: b})
+}
+
+// instances are what br finds on the link, by the instance's name in lower case.
+func (l *link) instances(now time.Time, br *browse) map[string]Instance {
+	all := l.browser.instances(br, l.onLink)
+	for name, i := range all {
+		i.Interface, i.Own = l.Index, l.publishes(now, name)
+		all[name] = i
+	}
+	return all
+}
+
+// publishes tells whether the name of a service, in lower case, is ours by now or was
+// until just now.
+func (l *link) publishes(now time.Time, name string) bool {
+	if l.left[name].After(now) {
+		return true
+	}
+	return slices.ContainsFunc(l.progress, func(p *progress) bool {
+		return p.claim.service != nil && p.phase != probing && sameName(p.claim.name(), name)
+	})
 }
 
 // onLink tells whether a is in one of the link's subnets.
 func (l *link) onLink(a netip.Addr) bool {
 	return slices.ContainsFunc(l.Addresses, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// earlier returns the earlier of two times, of which a zero one never comes.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // between returns a random time in [low, high).

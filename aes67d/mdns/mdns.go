@@ -1,5 +1,6 @@
-// Package mdns announces this host and its services on the local network by
-// Multicast DNS (RFC 6762) and DNS-Based Service Discovery (RFC 6763), over IPv4.
+// Package mdns announces this host and its services on the local network, and finds
+// those of others, by Multicast DNS (RFC 6762) and DNS-Based Service Discovery (RFC
+// 6763), over IPv4.
 //
 // A [Responder] owns names. Every name is claimed on every link separately, as RFC
 // 6762 has it: first probed for (§8.1), then announced (§8.3), then defended (§9).
@@ -7,14 +8,22 @@
 // only. A name that somebody else holds on any link is given up on all of them for
 // "name-2", because people expect a host to have one name.
 //
+// It also browses, over the same socket. What is heard is kept for each link, asked
+// for or not, as long as it says it may (§5.2, §10), and reported as instances of
+// services, each once, whatever links it is seen on. All of it is bounded: somebody
+// who floods the link can hide services, but not exhaust this host.
+//
 // The parts, from the inside:
 //
 //   - record.go and claim.go: which records there are. Pure.
 //   - link.go: the claims on one link and when each has to say something next. It is
 //     driven by the time it is told, and speaks through a function.
 //   - query.go, conflict.go: what a packet from the network does to a link.
+//   - cache.go, browser.go: what others said on one link, and what to ask them.
+//   - message.go: records and questions made into packets that fit.
 //   - responder.go: the loop that joins the links, a [Wire] and the clock together.
-//   - socket.go, watch.go: the real wire, and the real list of links, on Linux.
+//   - browse.go: what the links have found, made into one report.
+//   - socket_linux.go, watch_linux.go: the real wire, and the real list of links.
 //
 // It works beside another responder on the same host (Avahi, systemd-resolved),
 // because the port is shared and packets that come from this host's own addresses
@@ -72,6 +81,10 @@ type Service struct {
 	Port     uint16
 	// Text holds "key=value" strings of at most 255 bytes (RFC 6763 §6).
 	Text []string
+	// OnRename, if there is one, is told the name that the service has instead of
+	// Instance, each time it had to take another: because somebody has it, or because
+	// it is too long. It is called from [Responder.Run].
+	OnRename func(instance string)
 }
 
 // Link is a network interface to announce on.

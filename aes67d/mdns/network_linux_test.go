@@ -10,7 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -96,10 +98,9 @@ func namespace(t *testing.T) inside {
 }
 
 // respond runs a responder on the real links of a namespace until the test ends.
-func respond(t *testing.T, in inside, name string, services ...Service) (stop func()) {
+func respond(t *testing.T, in inside, name string, services ...Service) (r *Responder) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	var r *Responder
 	in(func() error {
 		links, err := WatchLinks(ctx, quiet())
 		if err != nil {
@@ -117,15 +118,13 @@ func respond(t *testing.T, in inside, name string, services ...Service) (stop fu
 	}
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
-	stop = func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run(%s) = %v; want nil", name, err)
 		}
-		done <- nil
-	}
-	t.Cleanup(stop)
-	return stop
+	})
+	return r
 }
 
 // resolve asks the group until somebody answers, as an ordinary DNS client would.
@@ -245,7 +244,7 @@ func TestSocket(t *testing.T) {
 // and we must give way to its own. Needs avahi-daemon, avahi-utils and dbus-daemon.
 func TestAvahi(t *testing.T) {
 	in := cable(t, [2]string{"10.67.1.1/24", "10.67.1.2/24"})
-	run := avahi(t, in[1], "studio")
+	run := avahi(t, in[1], "studio", "10.67.1.2")
 	respond(t, in[0], "studio", page) // Avahi was there first
 	run.until(t, "10.67.1.1", "avahi-resolve", "-4", "-n", "studio-2.local")
 	run.until(t, "10.67.1.2", "avahi-resolve", "-4", "-n", "studio.local")
@@ -271,8 +270,9 @@ type avahiHost struct {
 	env []string
 }
 
-// avahi starts a message bus and an Avahi daemon in the namespace until the test ends.
-func avahi(t *testing.T, in inside, name string) avahiHost {
+// avahi starts a message bus and an Avahi daemon in the namespace, whose eth0 has the
+// address, until the test ends.
+func avahi(t *testing.T, in inside, name, address string) avahiHost {
 	t.Helper()
 	dir := t.TempDir()
 	bus := "unix:path=" + filepath.Join(dir, "bus")
@@ -302,24 +302,28 @@ func avahi(t *testing.T, in inside, name string) avahiHost {
 	// Its own /run, because the place of the pid file is fixed.
 	h.background(t, "unshare", "--mount", "sh", "-c", fmt.Sprintf(
 		"mount -t tmpfs tmpfs /run && mkdir /run/avahi-daemon && exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f %s", config))
-	h.until(t, "10.67.1.2", "avahi-resolve", "-4", "-n", name+".local")
+	h.until(t, address, "avahi-resolve", "-4", "-n", name+".local")
 	return h
 }
 
-// background starts a program and ends it with the test.
-func (h avahiHost) background(t *testing.T, name string, args ...string) {
+// background starts a program and ends it with the test, or before by what it returns.
+func (h avahiHost) background(t *testing.T, name string, args ...string) (end func()) {
 	t.Helper()
 	command := exec.Command(name, args...)
 	var out bytes.Buffer
 	command.Stdout, command.Stderr, command.Env = &out, &out, h.env
 	h.in(command.Start)
-	t.Cleanup(func() {
+	end = sync.OnceFunc(func() {
 		command.Process.Kill()
 		command.Wait()
+	})
+	t.Cleanup(func() {
+		end()
 		if t.Failed() {
 			t.Logf("%s said:\n%s", name, out.String())
 		}
 	})
+	return end
 }
 
 // until repeats a command until its output contains want.
@@ -338,4 +342,85 @@ func (h avahiHost) until(t *testing.T, want, name string, args ...string) {
 		}
 	}
 	t.Fatalf("%s %v does not print %s, but:\n%s", name, args, want, out)
+}
+
+// watch browses for sessions and returns a way to wait until something is reported.
+func watch(t *testing.T, r *Responder) (until func(want string)) {
+	t.Helper()
+	all := make(chan string, 1000)
+	t.Cleanup(r.Browse("_rtsp._tcp", "_ravenna_session", func(found bool, i Instance) {
+		i.Interface = 0 // differs from run to run
+		all <- report{Found: found, Instance: i}.String()
+	}))
+	var heard []string
+	return func(want string) {
+		t.Helper()
+		for deadline := time.After(30 * time.Second); !slices.Contains(heard, want); {
+			select {
+			case got := <-all:
+				heard = append(heard, got)
+			case <-deadline:
+				t.Fatalf("no report of %s, but %q", want, heard)
+			}
+		}
+	}
+}
+
+// TestAvahiSessions has Avahi find our sessions, and us those of Avahi, from another
+// host and from beside it on the same one.
+func TestAvahiSessions(t *testing.T) {
+	in := cable(t, [2]string{"10.67.3.1/24", "10.67.3.2/24"})
+	run := avahi(t, in[1], "studio", "10.67.3.2")
+	box := respond(t, in[0], "box", source("Daemon 1 Mic"))
+	desk := respond(t, in[1], "desk", source("Daemon 2 Talk"))
+	watchers := map[*Responder]func(string){box: watch(t, box), desk: watch(t, desk)}
+	every := func(report string, own *Responder) {
+		t.Helper()
+		for r, until := range watchers {
+			if r == own {
+				until(report + " own")
+			} else {
+				until(report)
+			}
+		}
+	}
+	every(`found "Daemon 1 Mic" box.local 10.67.3.1:8854 [] if0`, box)
+	every(`found "Daemon 2 Talk" desk.local 10.67.3.2:8854 [] if0`, desk)
+	for _, want := range []string{
+		`=;eth0;IPv4;Daemon\0321\032Mic;_rtsp._tcp;local;box.local;10.67.3.1;8854;`,
+		`=;eth0;IPv4;Daemon\0322\032Talk;_rtsp._tcp;local;desk.local;10.67.3.2;8854;`,
+	} {
+		run.until(t, want, "avahi-browse", "-rpt", "--no-db-lookup", "_ravenna_session._sub._rtsp._tcp")
+	}
+
+	end := run.background(t, "avahi-publish-service", "--subtype", "_ravenna_session._sub._rtsp._tcp",
+		"Büro 2.0", "_rtsp._tcp", "9010", "v=1", `q="`)
+	every(`found "Büro 2.0" studio.local 10.67.3.2:9010 ["v=1" "q=\""] if0`, nil)
+	end()
+	every(`gone "Büro 2.0" studio.local 10.67.3.2:9010 ["v=1" "q=\""] if0`, nil)
+
+	withdraw := box.Publish(source("Daemon 1 Line"))
+	every(`found "Daemon 1 Line" box.local 10.67.3.1:8854 [] if0`, box)
+	withdraw()
+	every(`gone "Daemon 1 Line" box.local 10.67.3.1:8854 [] if0`, box)
+}
+
+// TestLateBrowser finds what was announced long before, although Avahi shares the
+// port: a unicast answer may go to either. There is more than fits into one packet.
+func TestLateBrowser(t *testing.T) {
+	in := cable(t, [2]string{"10.67.4.1/24", "10.67.4.2/24"})
+	run := avahi(t, in[1], "studio", "10.67.4.2")
+	var sources []Service
+	for i := range 64 {
+		sources = append(sources, source(fmt.Sprintf("Daemon 1 Mic %d", i)))
+	}
+	respond(t, in[0], "box", sources...)
+	for _, i := range []int{0, 31, 63} {
+		run.until(t, fmt.Sprintf(`=;eth0;IPv4;Daemon\0321\032Mic\032%d;_rtsp._tcp;local;box.local;10.67.4.1;8854;`, i),
+			"avahi-browse", "-rpt", "--no-db-lookup", "_rtsp._tcp")
+	}
+	until := watch(t, respond(t, in[1], "desk"))
+	for i := range 64 {
+		until(fmt.Sprintf(`found "Daemon 1 Mic %d" box.local 10.67.4.1:8854 [] if0`, i))
+	}
 }

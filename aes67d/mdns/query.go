@@ -61,6 +61,9 @@ func (l *link) handle(now time.Time, p Packet) (lost []*claim) {
 		if l.held == nil {
 			l.held = make(map[netip.AddrPort]*heldQuery)
 		}
+		if before, ok := l.held[p.Peer]; ok {
+			l.answer(now, before.from, before.query) // a new query, so that one is whole
+		}
 		l.held[p.Peer] = &heldQuery{from: p, query: m, due: now.Add(between(truncatedMin, truncatedMax))}
 		return nil
 	}
@@ -84,7 +87,8 @@ func (l *link) answer(now time.Time, p Packet, m *dns.Msg) {
 	isProbe := len(m.Ns) > 0
 	var alone, all []*record
 	for _, q := range m.Question {
-		direct := (q.Qclass&cacheFlush != 0 || !p.Group) && l.onLink(p.Peer.Addr())
+		// On this host a unicast answer may end in another responder's socket.
+		direct := (q.Qclass&cacheFlush != 0 || !p.Group) && l.onLink(p.Peer.Addr()) && !l.own(p.Peer.Addr())
 		for r := range l.active() {
 			if !r.answers(q) || slices.Contains(alone, r) || known(m.Answer, r) {
 				continue
@@ -100,7 +104,7 @@ func (l *link) answer(now time.Time, p Packet, m *dns.Msg) {
 		}
 	}
 	if len(alone) > 0 {
-		l.unicast(p.Peer, response(alone, l.additional(alone)))
+		l.unicast(p.Peer, responses(onWire(alone), onWire(l.additional(alone)))...)
 	}
 	l.schedule(now, all, isProbe)
 }
@@ -132,7 +136,7 @@ func (l *link) answerLegacy(p Packet, m *dns.Msg) {
 	if !l.onLink(p.Peer.Addr()) {
 		return // its answer would leave the link
 	}
-	reply := new(dns.Msg)
+	reply := newResponse()
 	reply.SetReply(m)
 	reply.Authoritative = true
 	reply.Question = m.Question
@@ -151,6 +155,13 @@ func (l *link) answerLegacy(p Packet, m *dns.Msg) {
 	for _, r := range l.additional(answers) {
 		reply.Extra = append(reply.Extra, r.legacy())
 	}
+	size := dns.MinMsgSize
+	if opt := m.IsEdns0(); opt != nil {
+		size = min(int(opt.UDPSize()), maxMessage)
+	}
+	reply.Truncate(size)
+	// There is no asking again by TCP, so only what was asked for is worth a word.
+	reply.Truncated = len(reply.Answer) < len(answers)
 	l.unicast(p.Peer, reply)
 }
 

@@ -1,8 +1,6 @@
 package mdns
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -85,7 +83,9 @@ func none(name string, ttl time.Duration, has ...uint16) *record {
 
 // equal tells whether two records say the same, whatever their times to live.
 func equal(a, b dns.RR) bool {
-	return dns.IsDuplicate(plain(a), plain(b))
+	x, y := a.Header(), b.Header()
+	// Most pairs differ here, which costs less to see.
+	return x.Rrtype == y.Rrtype && sameName(x.Name, y.Name) && dns.IsDuplicate(plain(a), plain(b))
 }
 
 // plain returns rr without the cache-flush bit.
@@ -96,40 +96,4 @@ func plain(rr dns.RR) dns.RR {
 	rr = dns.Copy(rr)
 	rr.Header().Class &^= cacheFlush
 	return rr
-}
-
-// sameName compares names in presentation form. Case matters in ASCII only (§16),
-// and presentation form is ASCII: other bytes are escaped.
-func sameName(a, b string) bool { return strings.EqualFold(a, b) }
-
-// label returns s as one label of a name, cut to 63 bytes (RFC 1035 §2.3.4) less room.
-func label(s string, room int) string { return escape(cut(s, 63-room), `. '@;()"\`) }
-
-// escape puts s into the very presentation form in which the DNS library returns
-// what it reads, so that ours and theirs can be compared.
-func escape(s, special string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		switch c := s[i]; {
-		case strings.IndexByte(special, c) >= 0:
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c < ' ' || c > '~':
-			fmt.Fprintf(&b, `\%03d`, c)
-		default:
-			b.WriteByte(c)
-		}
-	}
-	return b.String()
-}
-
-// cut shortens s to at most n bytes without splitting a character.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && s[n]&0xc0 == 0x80 {
-		n--
-	}
-	return s[:n]
 }

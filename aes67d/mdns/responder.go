@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Responder announces a host and its services. Make one with [New]; its methods
-// are safe for concurrent use.
+// Responder announces a host and its services, and finds those of others. Make one
+// with [New]; its methods are safe for concurrent use.
 type Responder struct {
 	wire    Wire
 	changes <-chan []Link
@@ -25,6 +25,9 @@ type Responder struct {
 	services  []*claim
 	links     []*link
 	conflicts conflicts
+	browses   []*browse
+	// events are calls to make once mu is free.
+	events []func()
 }
 
 // New returns a responder for the host of this name (one label, without ".local").
@@ -40,18 +43,22 @@ func New(hostname string, wire Wire, changes <-chan []Link, log *slog.Logger) *R
 }
 
 // Publish adds a service, before Run or during it. The function it returns takes
-// the service back.
+// the service back. It takes up to a second until the service is announced, because
+// its name is probed for (RFC 6762 §8.1).
 func (r *Responder) Publish(s Service) (withdraw func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s.Instance == "" {
 		s.Instance = r.host.wish
 	}
-	c := &claim{wish: s.Instance, attempt: 1, service: &s}
+	c := &claim{wish: s.Instance, service: &s}
+	if r.next(c); c.label() != s.Instance {
+		r.renamed(c)
+	}
 	r.services = append(r.services, c)
-	start := time.Now().Add(between(0, probeInterval))
+	now := time.Now()
 	for _, l := range r.links {
-		l.add(c, r.host, start)
+		l.add(c, r.host, l.start(now))
 	}
 	r.poke()
 	return func() {
@@ -59,7 +66,7 @@ func (r *Responder) Publish(s Service) (withdraw func()) {
 		defer r.mu.Unlock()
 		r.services = slices.DeleteFunc(r.services, func(other *claim) bool { return other == c })
 		for _, l := range r.links {
-			l.goodbye(func(other *claim) bool { return other == c })
+			l.goodbye(time.Now(), func(other *claim) bool { return other == c })
 		}
 	}
 }
@@ -72,8 +79,27 @@ func (r *Responder) poke() {
 	}
 }
 
-// Run answers until ctx ends, says goodbye and returns nil. It returns an error when
-// the wire or the list of links fails. In either case it closes the wire.
+// next gives c the next name that no other of our claims has.
+func (r *Responder) next(c *claim) {
+	for c.attempt++; ; c.attempt++ {
+		if !slices.ContainsFunc(r.services, func(other *claim) bool {
+			return other != c && sameName(other.name(), c.name())
+		}) {
+			return
+		}
+	}
+}
+
+// renamed tells the owner of a service that it has another name.
+func (r *Responder) renamed(c *claim) {
+	if c.service != nil && c.service.OnRename != nil {
+		name := c.label()
+		r.events = append(r.events, func() { c.service.OnRename(name) })
+	}
+}
+
+// Run answers and browses until ctx ends, says goodbye and returns nil. It returns an
+// error when the wire or the list of links fails. In either case it closes the wire.
 func (r *Responder) Run(ctx context.Context) error {
 	packets := make(chan Packet)
 	failed := make(chan error, 1)
@@ -97,6 +123,15 @@ func (r *Responder) Run(ctx context.Context) error {
 		}
 	})
 
+	err := r.loop(ctx, packets, failed)
+	if err != nil {
+		r.forget()
+	}
+	return err
+}
+
+// loop does what is due and what packets and changes ask for.
+func (r *Responder) loop(ctx context.Context, packets <-chan Packet, failed <-chan error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -107,6 +142,10 @@ func (r *Responder) Run(ctx context.Context) error {
 		case err := <-failed:
 			return fmt.Errorf("receive multicast DNS: %w", err)
 		case links, ok := <-r.changes:
+			if !ok && ctx.Err() != nil {
+				r.goodbye() // whoever lists the links has heard of the end before us
+				return nil
+			}
 			if !ok {
 				return errors.New("the list of network links has ended")
 			}
@@ -116,7 +155,9 @@ func (r *Responder) Run(ctx context.Context) error {
 		case <-r.wake:
 		case <-timer.C:
 		}
-		if next := r.work(); next.IsZero() {
+		next := r.work()
+		r.deliver()
+		if next.IsZero() {
 			timer.Stop()
 		} else {
 			timer.Reset(time.Until(next))
@@ -129,11 +170,13 @@ func (r *Responder) work() (next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
+	changed := false
 	for _, l := range r.links {
-		l.run(now)
-		if t := l.next(); next.IsZero() || !t.IsZero() && t.Before(next) {
-			next = t
-		}
+		changed = l.run(now) || changed
+		next = earlier(next, l.next())
+	}
+	if changed {
+		r.report()
 	}
 	return next
 }
@@ -156,7 +199,8 @@ func (r *Responder) handle(p Packet) {
 func (r *Responder) rename(c *claim, now time.Time, holder netip.Addr) {
 	start := now.Add(r.conflicts.add(now))
 	taken := c.name()
-	c.attempt++
+	r.next(c)
+	r.renamed(c)
 	r.log.Warn("the name is taken on the network, using another", "name", taken, "holder", holder, "instead", c.name())
 	for _, l := range r.links {
 		l.renew(c, r.host, probing, start)
@@ -175,6 +219,7 @@ func (r *Responder) rename(c *claim, now time.Time, holder netip.Addr) {
 func (r *Responder) setLinks(now []Link) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	before := len(r.links)
 	r.links = slices.DeleteFunc(r.links, func(l *link) bool {
 		if slices.ContainsFunc(now, func(n Link) bool { return n.Index == l.Index }) {
 			return false
@@ -186,6 +231,9 @@ func (r *Responder) setLinks(now []Link) {
 		}
 		return true
 	})
+	if len(r.links) < before {
+		r.report() // what was found there is gone, or found on another link
+	}
 	for _, n := range now {
 		i := slices.IndexFunc(r.links, func(l *link) bool { return l.Index == n.Index })
 		if i < 0 {
@@ -198,6 +246,7 @@ func (r *Responder) setLinks(now []Link) {
 			// The name is ours already; its new data replaces the old in others'
 			// caches (§8.4).
 			l.renew(r.host, r.host, announcing, time.Now())
+			l.browser.due = time.Now() // another address of others may be the near one
 		}
 	}
 }
@@ -207,12 +256,13 @@ func (r *Responder) addLink(n Link) {
 		r.log.Warn("cannot announce on a network link", "link", n.Name, "error", err)
 		return
 	}
-	l := &link{Link: n, own: r.own, send: r.send}
+	l := &link{Link: n, own: r.own, send: r.send, left: make(map[string]time.Time)}
 	start := time.Now().Add(between(0, probeInterval))
 	l.add(r.host, r.host, start)
 	for _, c := range r.services {
 		l.add(c, r.host, start)
 	}
+	l.browser.browse(time.Now(), r.browses)
 	r.links = append(r.links, l)
 	r.log.Info("announcing", "name", r.host.name(), "link", n.Name, "addresses", n.Addresses)
 }
@@ -236,6 +286,15 @@ func (r *Responder) goodbye() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.links {
-		l.goodbye(func(*claim) bool { return true })
+		l.goodbye(time.Now(), func(*claim) bool { return true })
 	}
+}
+
+// forget reports all that was found gone.
+func (r *Responder) forget() {
+	r.mu.Lock()
+	r.links = nil
+	r.report()
+	r.mu.Unlock()
+	r.deliver()
 }

@@ -1,6 +1,7 @@
 package mdns
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -477,6 +478,22 @@ func TestOtherLink(t *testing.T) {
 			t.Errorf("answered %v", got[0].Msg)
 		}
 	})
+}
+
+// TestBothEnd checks that it is no error when the list of links ends with the context,
+// whichever is seen first.
+func TestBothEnd(t *testing.T) {
+	for range 20 {
+		inBubble(t, func(t *testing.T, n *network) {
+			ctx, cancel := context.WithCancel(t.Context())
+			changes := make(chan []Link)
+			close(changes)
+			cancel()
+			if err := New("box", n.station("10.0.0.1:5353"), changes, quiet()).Run(ctx); err != nil {
+				t.Errorf("Run = %v; want nil", err)
+			}
+		})
+	}
 }
 
 func TestLinksEnd(t *testing.T) {

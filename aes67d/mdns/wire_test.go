@@ -105,6 +105,8 @@ type heard struct {
 	From  netip.AddrPort
 	Group bool
 	At    time.Time
+	// Size is in bytes.
+	Size int
 }
 
 // listen collects what has arrived after d, without what the station says itself.
@@ -120,7 +122,7 @@ func (s *station) listen(t *testing.T, d time.Duration) []heard {
 				t.Fatalf("unpack what %s sent: %v", p.Peer, err)
 			}
 			if p.Peer != s.address {
-				all = append(all, heard{Msg: m, From: p.Peer, Group: p.Group, At: time.Now()})
+				all = append(all, heard{Msg: m, From: p.Peer, Group: p.Group, At: time.Now(), Size: len(p.Data)})
 			}
 		case <-end:
 			waiting = false

@@ -1,15 +1,3 @@
-// Package ravenna drives the RAVENNA ALSA kernel module of Merging Technologies.
-//
-// The module is not part of the project and not of Debian: who wants it builds it
-// for the very kernel of the image and hands over the file. A module built for
-// another kernel is refused by the kernel at boot, on an appliance without a shell,
-// where the reason is hard to come by. [Check] therefore asks beforehand what the
-// kernel will ask (check_modinfo and check_version in its kernel/module), so that
-// the answer comes on the desk of the person who can build another one.
-//
-// In one thing Check is stricter. A kernel with symbol versions passes over the
-// release in vermagic and trusts the CRCs; but they cover only what a symbol's
-// declaration reaches, and a module for another release fits by luck.
 package ravenna
 
 import (

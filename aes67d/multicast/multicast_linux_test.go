@@ -1,0 +1,362 @@
+package multicast
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"aes67os/aes67d/netif"
+)
+
+// These tests use real interfaces in network namespaces that they make, and so need root.
+
+// inside runs something in a network namespace and fails the test on an error.
+type inside func(func() error)
+
+// namespace makes a network namespace, which lasts as long as the test or a socket in it.
+func namespace(t *testing.T) inside {
+	t.Helper()
+	work, done := make(chan func() error), make(chan error)
+	go func() {
+		// Never unlocked: the thread is spoilt and ends with the goroutine.
+		runtime.LockOSThread()
+		for f := range work {
+			done <- f()
+		}
+	}()
+	t.Cleanup(func() { close(work) })
+	in := func(f func() error) {
+		t.Helper()
+		work <- f
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	in(func() error {
+		ns, err := netns.New()
+		if err != nil {
+			return fmt.Errorf("make a network namespace: %w", err)
+		}
+		return ns.Close() // the thread keeps it
+	})
+	return in
+}
+
+// cable makes a pair of interfaces, called eth<index> and far<index>, and takes both up.
+func cable(index int) error {
+	near, far := fmt.Sprintf("eth%d", index), fmt.Sprintf("far%d", index)
+	err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: near, Index: index}, PeerName: far})
+	if err != nil {
+		return err
+	}
+	return errors.Join(up(near), up(far))
+}
+
+func up(name string) error   { return change(name, netlink.LinkSetUp) }
+func down(name string) error { return change(name, netlink.LinkSetDown) }
+
+func change(name string, how func(netlink.Link) error) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	return how(l)
+}
+
+// kernel reads what the calling thread's namespace is a member of, on interfaces of
+// index 100 and more, without 224.0.0.1, in which every host is.
+func kernel() (list []Membership, err error) {
+	text, err := os.ReadFile("/proc/thread-self/net/igmp")
+	if err != nil {
+		return nil, err
+	}
+	index := 0
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if line[0] != '\t' {
+			index, _ = strconv.Atoi(fields[0]) // 0 for the title
+			continue
+		}
+		n, err := strconv.ParseUint(fields[0], 16, 32)
+		if err != nil {
+			return nil, fmt.Errorf("unexpected line %q: %w", line, err)
+		}
+		var b [4]byte
+		binary.NativeEndian.PutUint32(b[:], uint32(n)) // the kernel prints the word as it lies in memory
+		if group := netip.AddrFrom4(b); index >= 100 && group != netip.AddrFrom4([4]byte{224, 0, 0, 1}) {
+			list = append(list, Membership{index, group})
+		}
+	}
+	slices.SortFunc(list, func(a, b Membership) int {
+		if a.Interface != b.Interface {
+			return a.Interface - b.Interface
+		}
+		return a.Group.Compare(b.Group)
+	})
+	return list, nil
+}
+
+// expect compares what the kernel and m say with want.
+func expect(m *Memberships, want []Membership) error {
+	got, err := kernel()
+	if err != nil {
+		return err
+	}
+	if diff := cmp.Diff(want, got, compareAddr); diff != "" {
+		return fmt.Errorf("the kernel's memberships (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, m.Joined(), compareAddr); diff != "" {
+		return fmt.Errorf("Joined (-want +got):\n%s", diff)
+	}
+	return nil
+}
+
+var compareAddr = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+
+func group(n int) netip.Addr { return netip.AddrFrom4([4]byte{239, 1, 2, byte(n)}) }
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// TestMany joins more than one socket may hold, on two interfaces.
+func TestMany(t *testing.T) {
+	in := namespace(t)
+	in(func() error {
+		if err := os.WriteFile("/proc/sys/net/ipv4/igmp_max_memberships", []byte("20"), 0); err != nil {
+			return err
+		}
+		return errors.Join(cable(100), cable(101))
+	})
+	var all []Membership
+	for _, index := range []int{100, 101} {
+		for n := range 128 {
+			all = append(all, Membership{index, group(n)})
+		}
+	}
+	m := New(quiet())
+	in(func() error { return m.Set("sinks", all) })
+	in(func() error { return expect(m, all) })
+	if got := len(m.sockets); got != 13 {
+		t.Errorf("%d sockets; want 13", got)
+	}
+	half := all[:128]
+	in(func() error { return m.Set("sinks", half) })
+	in(func() error { return expect(m, half) })
+	in(func() error { return m.Set("sinks", all) }) // fills the gaps
+	in(func() error { return expect(m, all) })
+	if got := len(m.sockets); got != 13 {
+		t.Errorf("%d sockets after leaving and joining half; want 13", got)
+	}
+	in(func() error { return m.Set("sinks", nil) })
+	in(func() error { return expect(m, nil) })
+	if len(m.sockets) != 0 || len(m.wanted) != 0 {
+		t.Errorf("%d sockets and %d owners remain", len(m.sockets), len(m.wanted))
+	}
+	in(func() error { return m.Set("sinks", all) })
+	in(m.Close)
+	in(func() error { return expect(m, nil) })
+}
+
+// TestOwners shares groups between owners.
+func TestOwners(t *testing.T) {
+	in := namespace(t)
+	in(func() error { return cable(100) })
+	m := New(quiet())
+	defer m.Close()
+	list := func(groups ...int) (list []Membership) {
+		for _, n := range groups {
+			list = append(list, Membership{100, group(n)})
+		}
+		return list
+	}
+	for _, step := range []struct {
+		owner      string
+		wish, want []Membership
+	}{
+		{"sinks", list(1, 2, 2), list(1, 2)},
+		{"ptp", list(2, 3), list(1, 2, 3)},
+		{"sinks", list(4), list(2, 3, 4)},
+		{"ptp", nil, list(4)},
+		{"nobody", nil, list(4)},
+		{"sinks", nil, nil},
+	} {
+		in(func() error {
+			if err := m.Set(step.owner, step.wish); err != nil {
+				return err
+			}
+			if err := expect(m, step.want); err != nil {
+				return fmt.Errorf("after %s wants %v: %w", step.owner, step.wish, err)
+			}
+			return nil
+		})
+	}
+}
+
+// TestErrors checks that one membership which cannot be does not hinder others, and
+// that the error names it.
+func TestErrors(t *testing.T) {
+	in := namespace(t)
+	in(func() error { return cable(100) })
+	m := New(quiet())
+	defer m.Close()
+	good := []Membership{{100, group(1)}}
+	for _, test := range []struct {
+		bad  Membership
+		says []string
+	}{
+		{Membership{999, group(2)}, []string{"239.1.2.2", "999", "the interface is gone"}},
+		{Membership{0, group(2)}, []string{"239.1.2.2", "no interface's index"}},
+		{Membership{100, netip.MustParseAddr("10.0.0.1")}, []string{"10.0.0.1", "not an IPv4 multicast group"}},
+		{Membership{100, netip.MustParseAddr("ff02::1")}, []string{"ff02::1", "not an IPv4 multicast group"}},
+		{Membership{100, netip.Addr{}}, []string{"not an IPv4 multicast group"}},
+	} {
+		in(func() error {
+			err := m.Set("sinks", []Membership{test.bad, good[0]})
+			for _, part := range test.says {
+				if err == nil || !strings.Contains(err.Error(), part) {
+					return fmt.Errorf("Set(%v) = %v; want an error with %q", test.bad, err, part)
+				}
+			}
+			return expect(m, good)
+		})
+	}
+
+	in(func() error {
+		if err := os.WriteFile("/proc/sys/net/ipv4/igmp_max_memberships", []byte("0"), 0); err != nil {
+			return err
+		}
+		err := m.Set("ptp", []Membership{{100, group(3)}})
+		if !errors.Is(err, unix.ENOBUFS) || !strings.Contains(err.Error(), "eth100: ") {
+			return fmt.Errorf("with a limit of 0, Set = %v; want ENOBUFS and the interface's name", err)
+		}
+		return expect(m, good)
+	})
+}
+
+// TestInterfaceReturns removes an interface and makes another of the same index: the
+// kernel has forgotten the membership then, but not the socket.
+func TestInterfaceReturns(t *testing.T) {
+	in := namespace(t)
+	in(func() error { return errors.Join(cable(100), cable(101)) })
+	there := []netif.Interface{{Index: 100, Carrier: true}, {Index: 101, Carrier: true}}
+	all := []Membership{{100, group(1)}, {101, group(1)}}
+	m := New(quiet())
+	defer m.Close()
+	in(func() error { return errors.Join(m.Follow(there), m.Set("sinks", all)) })
+	in(func() error { return change("eth100", netlink.LinkDel) })
+	in(func() error { return m.Follow(there[1:]) })
+	in(func() error { return expect(m, all[1:]) })
+	in(func() error { return cable(100) })
+	in(func() error { return m.Follow(there) })
+	in(func() error { return expect(m, all) })
+	in(func() error { return m.Follow(there) })
+	in(func() error { return expect(m, all) })
+}
+
+// TestCarrierReturns pulls a cable and puts it back: the membership must be reported
+// again, which Linux does not do by itself.
+func TestCarrierReturns(t *testing.T) {
+	in := namespace(t)
+	in(func() error { return cable(100) })
+	state := func(carrier bool) []netif.Interface { return []netif.Interface{{Index: 100, Carrier: carrier}} }
+	m := New(quiet())
+	defer m.Close()
+	in(func() error {
+		switchPort, err := capture("far100")
+		if err != nil {
+			return err
+		}
+		defer unix.Close(switchPort)
+		if err := errors.Join(m.Follow(state(true)), m.Set("sinks", []Membership{{100, group(1)}})); err != nil {
+			return err
+		}
+		// By RFC 3376 §8.1 a report is repeated once.
+		return errors.Join(report(switchPort, group(1)), report(switchPort, group(1)))
+	})
+	in(func() error { return down("far100") })
+	in(func() error { return m.Follow(state(false)) })
+	in(func() error { return expect(m, []Membership{{100, group(1)}}) })
+	in(func() error { return up("far100") })
+	in(func() error {
+		switchPort, err := capture("far100")
+		if err != nil {
+			return err
+		}
+		defer unix.Close(switchPort)
+		if err := m.Follow(state(true)); err != nil {
+			return err
+		}
+		return report(switchPort, group(1))
+	})
+}
+
+// capture returns a socket that sees what arrives on an interface.
+func capture(name string) (fd int, err error) {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return 0, err
+	}
+	const protocol = unix.ETH_P_IP>>8 | unix.ETH_P_IP&0xff<<8 // in the order of the network
+	fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return 0, err
+	}
+	return fd, errors.Join(
+		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: protocol, Ifindex: l.Attrs().Index}),
+		unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 10}))
+}
+
+// report waits for an IGMPv3 report (RFC 3376 §4.2) that says the group is wanted.
+func report(fd int, group netip.Addr) error {
+	// "Change to exclude mode", no sources: from everybody.
+	record := append([]byte{4, 0, 0, 0}, group.AsSlice()...)
+	b := make([]byte, 2048)
+	for {
+		n, _, err := unix.Recvfrom(fd, b, 0)
+		if err != nil {
+			return fmt.Errorf("wait for a report of %s: %w", group, err)
+		}
+		if n > 24 && b[9] == unix.IPPROTO_IGMP && bytes.Contains(b[24:n], record) {
+			return nil
+		}
+	}
+}
+
+// TestConcurrent has owners come and go at once; the race detector looks on.
+func TestConcurrent(t *testing.T) {
+	in := namespace(t)
+	in(func() error { return cable(100) })
+	m := New(quiet())
+	var owners sync.WaitGroup
+	for n := range 8 {
+		owners.Go(func() {
+			// Not in the namespace: nothing can be joined there, which must not matter.
+			for range 20 {
+				m.Set(strconv.Itoa(n), []Membership{{1 << 30, group(n)}})
+				m.Follow([]netif.Interface{{Index: 1 << 30, Carrier: true}})
+				m.Joined()
+				m.Set(strconv.Itoa(n), nil)
+			}
+		})
+	}
+	owners.Wait()
+	in(func() error { return expect(m, nil) })
+	if len(m.sockets) != 0 || len(m.wanted) != 0 {
+		t.Errorf("%d sockets and %d owners remain", len(m.sockets), len(m.wanted))
+	}
+}

@@ -1,0 +1,223 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"aes67os/driver"
+)
+
+// inbox keeps what the driver tells until the manager gets to it. Of each thing only the
+// newest counts; that streams are gone is never forgotten.
+type inbox struct {
+	wake chan struct{}
+
+	mu        sync.Mutex
+	epoch     uint64
+	available bool
+	problem   error
+	ptp       driver.PTPStatus
+	rate      uint32 // 0 if nobody has changed it
+}
+
+// put takes an event in. It is called by the driver and does not block.
+func (i *inbox) put(e driver.Event) {
+	i.mu.Lock()
+	switch e := e.(type) {
+	case driver.Available:
+		i.epoch++
+		i.available, i.problem = true, nil
+	case driver.Unavailable:
+		i.available, i.problem = false, e.Err
+		i.ptp = driver.PTPStatus{}
+	case driver.PTPStatus:
+		i.ptp = e
+	case driver.SampleRate:
+		i.rate = uint32(e)
+	}
+	i.mu.Unlock()
+	poke(i.wake)
+}
+
+// poke wakes whoever waits for the channel, now or later.
+func poke(wake chan struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+// into brings st up to date with the events and tells what has changed.
+func (i *inbox) into(st *state) (lock, grandmaster bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	lock, grandmaster = st.ptp.Lock != i.ptp.Lock, st.ptp.Grandmaster != i.ptp.Grandmaster
+	st.epoch, st.available, st.problem, st.ptp = i.epoch, i.available, i.problem, i.ptp
+	if i.rate != 0 {
+		st.rate, i.rate = i.rate, 0
+	}
+	return lock, grandmaster
+}
+
+// follow takes in what the driver has told and does what follows. done is false if
+// something is to be tried again.
+func (m *Manager) follow(ctx context.Context) (done bool) {
+	var lock, grandmaster bool
+	err := m.change(ctx, func(ctx context.Context, next *state) error {
+		was := *next
+		lock, grandmaster = m.events.into(next)
+		if next.available != was.available || next.epoch != was.epoch {
+			m.logDriver(next)
+		}
+		if next.rate != was.rate {
+			m.Log.Info("an application has changed the sample rate", "hz", next.rate)
+		}
+		done = m.placeAll(ctx, next)
+		return nil
+	})
+	if err != nil { // ctx has ended
+		return true
+	}
+	st := m.current.Load()
+	if grandmaster {
+		m.Log.Info("the clock follows another grandmaster", "grandmaster", st.ptp.Grandmaster, "domain", st.settings.Driver.PTP.Domain)
+	}
+	if lock {
+		m.Log.Info("the clock's state has changed", "state", st.ptp.Lock, "grandmaster", st.ptp.Grandmaster)
+		m.runScript(st)
+	}
+	m.saveQuietly()
+	return done
+}
+
+func (m *Manager) logDriver(st *state) {
+	if st.available {
+		m.Log.Info("the audio driver works", "driver", m.Driver.Name())
+		return
+	}
+	m.Log.Warn("streams wait for the audio driver", "driver", m.Driver.Name(), "error", st.problem)
+}
+
+// Configure takes in settings. What the driver refuses is the error; then all stays as
+// it was.
+func (m *Manager) Configure(ctx context.Context, s Settings) error {
+	done, restart := true, false
+	err := m.change(ctx, func(ctx context.Context, next *state) error {
+		from := next.settings.Driver
+		restart = restarts(from, s.Driver)
+		switch {
+		case restart:
+			// Streams wait for the driver to come back.
+			m.events.put(driver.Unavailable{Err: errRestart})
+			m.events.into(next)
+		case next.available:
+			if err := m.configureDriver(ctx, from, s.Driver); err != nil {
+				return err
+			}
+		}
+		if from.SampleRate != s.Driver.SampleRate {
+			next.rate = s.Driver.SampleRate
+		}
+		next.settings = s
+		done = m.placeAll(ctx, next)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if restart {
+		poke(m.restart)
+	}
+	if !done {
+		poke(m.events.wake)
+	}
+	m.saveQuietly()
+	return nil
+}
+
+// errRestart is why streams wait while the driver begins anew.
+var errRestart = fmt.Errorf("%w: it begins anew with other settings", driver.ErrUnavailable)
+
+// restarts tells whether the driver has to begin anew to get from one configuration to
+// the other.
+func restarts(from, to driver.Config) bool {
+	return !slices.Equal(from.Interfaces, to.Interfaces) ||
+		from.TICFrameSizeAt1FS != to.TICFrameSizeAt1FS || from.MaxTICFrameSize != to.MaxTICFrameSize
+}
+
+// configureDriver changes what can be changed while the driver runs, all or nothing.
+func (m *Manager) configureDriver(ctx context.Context, from, to driver.Config) error {
+	var undo []func() error
+	for _, set := range []struct {
+		same bool
+		to   func(driver.Config) error
+	}{
+		{from.PTP == to.PTP, func(c driver.Config) error { return m.Driver.SetPTP(ctx, c.PTP) }},
+		{from.PlayoutDelay == to.PlayoutDelay, func(c driver.Config) error { return m.Driver.SetPlayoutDelay(ctx, c.PlayoutDelay) }},
+		{from.SampleRate == to.SampleRate, func(c driver.Config) error { return m.Driver.SetSampleRate(ctx, c.SampleRate) }},
+	} {
+		if set.same {
+			continue
+		}
+		err := set.to(to)
+		if err == nil {
+			undo = append(undo, func() error { return set.to(from) })
+			continue
+		}
+		for _, f := range undo {
+			if err := f(); err != nil {
+				m.Log.Error("the audio driver does not go back to its former settings", "error", err)
+			}
+		}
+		return err
+	}
+	return nil
+}
+
+// runDriver runs the driver, and runs it again when it needs another configuration. As
+// long as there is no interface for it, it does not run.
+func (m *Manager) runDriver(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-m.restart: // for what it is about to look at
+		default:
+		}
+		config := m.current.Load().settings.Driver
+		running, cancel := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() {
+			if len(config.Interfaces) == 0 {
+				m.events.put(driver.Unavailable{Err: errNoInterface})
+				<-running.Done()
+				ended <- nil
+				return
+			}
+			ended <- m.Driver.Run(running, config, m.events.put)
+		}()
+		var err error
+		select {
+		case <-ctx.Done():
+		case <-m.restart:
+			m.Log.Info("the audio driver begins anew with other settings")
+		case err = <-ended:
+			ended <- nil
+		}
+		cancel()
+		<-ended
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		m.events.put(driver.Unavailable{Err: err})
+		select {
+		case <-ctx.Done():
+		case <-m.restart:
+		case <-time.After(again):
+		}
+	}
+}
+
+var errNoInterface = errors.New("there is no network interface for the audio driver yet; connect a cable, or see interface_name")

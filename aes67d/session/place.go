@@ -1,0 +1,171 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+
+	"aes67os/driver"
+)
+
+// placed is what the driver has of a source or sink.
+type placed struct {
+	// epoch is that of the driver when the stream was added; 0 if there is none.
+	epoch  uint64
+	handle driver.Handle
+	stream driver.Stream
+}
+
+// in tells whether the driver still has the stream.
+func (p placed) in(st *state) bool { return p.epoch != 0 && p.epoch == st.epoch && st.available }
+
+// ready tells whether streams can be placed: the driver works and the primary
+// interface has an address.
+func (st *state) ready() bool {
+	return st.available && len(st.settings.Addresses) > 0 && st.settings.Addresses[0].IsValid()
+}
+
+// errNoAddress is why streams wait when it is not the driver.
+var errNoAddress = fmt.Errorf("%w: its network interface has no IPv4 address yet", driver.ErrUnavailable)
+
+// errPending is why a stream waits although all is there: the last try has failed, see
+// the log.
+var errPending = fmt.Errorf("%w: the stream could not be added, trying again", driver.ErrUnavailable)
+
+// waiting is why a stream is not in the driver.
+func (st *state) waiting() error {
+	switch {
+	case !st.available && st.problem != nil:
+		return st.problem
+	case !st.available:
+		return driver.ErrUnavailable
+	case !st.ready():
+		return errNoAddress
+	}
+	return errPending
+}
+
+// place brings the driver from what it has to what it should have, nil for nothing,
+// and returns what it has then: on an error what it had before, as far as possible. A
+// driver that is not available is no error; the stream waits for it.
+func (m *Manager) place(ctx context.Context, st *state, has placed, want *driver.Stream) (placed, error) {
+	if has.in(st) && want != nil && reflect.DeepEqual(has.stream, *want) {
+		return has, nil
+	}
+	if has.in(st) {
+		if err := m.Driver.Remove(ctx, has.handle); err != nil && !gone(err) {
+			// The known daemon goes on as well: a stream too many is better than
+			// none of the new kind.
+			m.Log.Warn("the driver did not remove a stream that is to be replaced", "name", has.stream.Name, "error", err)
+		}
+	}
+	if want == nil {
+		return placed{}, nil
+	}
+	handle, err := m.Driver.Add(ctx, *want)
+	if err == nil {
+		return placed{epoch: st.epoch, handle: handle, stream: *want}, nil
+	}
+	if errors.Is(err, driver.ErrUnavailable) {
+		return placed{}, nil
+	}
+	if has.in(st) {
+		if handle, again := m.Driver.Add(ctx, has.stream); again == nil {
+			has.handle = handle
+			return has, err
+		}
+	}
+	return placed{}, err
+}
+
+// unplace takes a stream from the driver for good.
+func (m *Manager) unplace(ctx context.Context, st *state, has placed) error {
+	if !has.in(st) {
+		return nil
+	}
+	if err := m.Driver.Remove(ctx, has.handle); err != nil && !gone(err) {
+		return err
+	}
+	return nil
+}
+
+// gone tells of a driver's error that the stream is not there any more.
+func gone(err error) bool {
+	return errors.Is(err, driver.ErrNoStream) || errors.Is(err, driver.ErrUnavailable)
+}
+
+// leg is a stream's way over the interface of a port, without the UDP ports; ok is
+// false if the interface has no address.
+func (m *Manager) leg(ctx context.Context, st *state, port int, destination netip.Addr, sending bool) (leg driver.Leg, ok bool, err error) {
+	local := st.settings.Addresses[port]
+	if !local.IsValid() {
+		return driver.Leg{}, false, nil
+	}
+	in := st.settings.Interfaces[port]
+	leg = driver.Leg{Interface: port, Local: local, Destination: netip.AddrPortFrom(destination, 0)}
+	mac := in.MAC
+	switch {
+	case destination.IsMulticast():
+		mac = groupMAC(destination)
+	case sending:
+		mac, err = m.Resolve(ctx, in.Index, destination)
+		if err != nil {
+			return driver.Leg{}, false, fmt.Errorf("%w: %w", ErrMAC, err)
+		}
+	}
+	copy(leg.DestinationMAC[:], mac)
+	return leg, true, nil
+}
+
+// groupMAC is the Ethernet address of a multicast group (RFC 1112 §6.4).
+func groupMAC(group netip.Addr) net.HardwareAddr {
+	b := group.As4()
+	return net.HardwareAddr{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
+}
+
+// placeAll derives everything anew and brings the driver there. done is false if
+// something is missing that may come by itself.
+func (m *Manager) placeAll(ctx context.Context, next *state) (done bool) {
+	done = true
+	failed := func(kind string, id int, name string, err error) {
+		done = false
+		m.Log.Error("cannot start a "+kind+", trying again", "id", id, "name", name, "error", err, "again_in", again)
+	}
+	for id, old := range next.sources {
+		if old == nil {
+			continue
+		}
+		entry := *old
+		want, err := m.wantSource(ctx, next, &entry)
+		if err == nil {
+			entry.placed, err = m.place(ctx, next, entry.placed, want)
+		}
+		if err != nil {
+			failed("source", id, entry.Name, err)
+		}
+		next.describe(&entry)
+		if !reflect.DeepEqual(entry, *old) {
+			next.sources[id] = &entry
+		}
+	}
+	for id, old := range next.sinks {
+		if old == nil {
+			continue
+		}
+		entry := *old
+		want, err := m.wantSink(ctx, next, &entry)
+		if err == nil {
+			entry.placed, err = m.place(ctx, next, entry.placed, want)
+		}
+		if err != nil {
+			failed("sink", id, entry.Name, err)
+		}
+		if !reflect.DeepEqual(entry, *old) {
+			next.sinks[id] = &entry
+		}
+	}
+	return done
+}

@@ -1,0 +1,132 @@
+package session
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"aes67os/aes67d/file"
+	"aes67os/aes67d/sdp"
+)
+
+// document is the status file: what GET /api/streams answers, and one member of ours.
+type document struct {
+	Sources []Source `json:"sources"`
+	Sinks   []Sink   `json:"sinks"`
+	// SessionVersion is the highest that an SDP of ours has had, so that it rises
+	// even on a host whose clock begins in 1970 at each boot.
+	SessionVersion uint64 `json:"session_version"`
+}
+
+// load returns the state that the status file has. What cannot be used is left out
+// with a line in the log, and the file is kept as it was under another name.
+func (m *Manager) load() *state {
+	st := new(state)
+	if m.StatusFile == "" {
+		return st
+	}
+	b, err := os.ReadFile(m.StatusFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return st
+	}
+	if err != nil {
+		m.Log.Error("cannot read the streams, beginning without", "error", err)
+		return st
+	}
+	var problems []string
+	var d document
+	if err := json.Unmarshal(b, &d); err != nil {
+		problems = append(problems, err.Error())
+	}
+	st.version = d.SessionVersion
+	problems = append(problems, st.take(d)...)
+	if len(problems) > 0 {
+		aside, err := file.SetAside(m.StatusFile)
+		if err != nil {
+			m.Log.Error("cannot keep the damaged file of streams", "error", err)
+		}
+		m.Log.Error("the file of streams is damaged, what could be read of it is used",
+			"file", m.StatusFile, "kept_as", aside, "problem", strings.Join(problems, "; "))
+	}
+	return st
+}
+
+// take puts the streams of a file into the state and tells what is wrong with others.
+func (st *state) take(d document) (problems []string) {
+	names := map[string]bool{}
+	for _, s := range d.Sources {
+		err := s.check()
+		switch {
+		case err != nil:
+		case st.sources[s.ID] != nil:
+			err = fmt.Errorf("there are two")
+		case names[s.Name]:
+			err = fmt.Errorf("%w: %s", ErrNameInUse, s.Name)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("source %d: %s", s.ID, err))
+			continue
+		}
+		names[s.Name] = true
+		st.sources[s.ID] = newSource(s)
+	}
+	clear(names)
+	for _, s := range d.Sinks {
+		var description sdp.Description
+		err := s.check()
+		if err == nil {
+			description, _, err = sdp.Parse([]byte(s.SDP))
+		}
+		switch {
+		case err != nil:
+		case st.sinks[s.ID] != nil:
+			err = fmt.Errorf("there are two")
+		case names[s.Name]:
+			err = fmt.Errorf("%w: %s", ErrNameInUse, s.Name)
+		}
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("sink %d: %s", s.ID, err))
+			continue
+		}
+		names[s.Name] = true
+		st.sinks[s.ID] = &sink{Sink: s, description: description}
+	}
+	return problems
+}
+
+// save returns when the current state, or a later one, is on disk. Calls that come
+// while another writes wait for it, and then one writes for all of them.
+func (m *Manager) save() error {
+	if m.StatusFile == "" {
+		return nil
+	}
+	want := m.current.Load().serial
+	m.saving.Lock()
+	defer m.saving.Unlock()
+	if m.saved >= want {
+		return nil
+	}
+	st := m.current.Load()
+	b, err := json.MarshalIndent(document{st.listSources(), st.listSinks(), st.version}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSave, err)
+	}
+	if string(b) != m.written {
+		if err := file.Replace(m.StatusFile, append(b, '\n'), 0o644); err != nil {
+			return fmt.Errorf("%w, they are lost when the daemon ends: %w", ErrSave, err)
+		}
+		m.written = string(b)
+	}
+	m.saved = st.serial
+	return nil
+}
+
+// saveQuietly saves where nobody waits for an answer.
+func (m *Manager) saveQuietly() {
+	if err := m.save(); err != nil {
+		m.Log.Error("cannot save the streams", "error", err)
+	}
+}
