@@ -10,6 +10,17 @@ const ReleasePath = "/etc/aes67os.json"
 // for what is not there, before there is an init to say so.
 const ModprobePath = "/bin/modprobe"
 
+// DataDir is where an appliance has its data partition.
+const DataDir = "/data"
+
+// Where aes67d finds its files on an appliance: what it is set up with as long as its
+// user has not changed anything, and its directories below DataDir.
+const (
+	AudioDefaultsPath = "/etc/aes67d.conf"
+	AudioConfigDir    = "config/aes67d"
+	AudioStateDir     = "state/aes67d"
+)
+
 // ModuleSuffix is behind the name of a kernel module that is packed with LZ4.
 const ModuleSuffix = ".lz4"
 

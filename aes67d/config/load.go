@@ -21,17 +21,18 @@ func unknownMembers(object []byte) ([]lenient.Member, error) {
 	}), nil
 }
 
-// parse reads a configuration from a file's content. Members not given, or given with
-// a value that cannot be, have their default; warnings tell of the latter.
-func parse(content []byte) (c Config, unknown []lenient.Member, warnings []string, err error) {
-	c = Default()
+// parse reads a configuration from a file's content. Members not given are those of base.
+// Members with a value that cannot be have their built-in default, and warnings tell of
+// them.
+func parse(content []byte, base Config) (c Config, unknown []lenient.Member, warnings []string, err error) {
+	c = base
 	if err := lenient.Unmarshal(content, &c); err != nil {
-		return Default(), nil, nil, err
+		return base, nil, nil, err
 	}
 	c.NodeID, c.MACAddress = "", ""
 	unknown, err = unknownMembers(content)
 	if err != nil {
-		return Default(), nil, nil, err
+		return base, nil, nil, err
 	}
 	for _, m := range unknown {
 		warnings = append(warnings, fmt.Sprintf("there is no %q in the configuration; it is kept without effect", m.Name))

@@ -80,7 +80,7 @@ func TestParse(t *testing.T) {
 		{name: "nothing", file: ``, err: "error parsing JSON at line 1: unexpected end of JSON input"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, _, warnings, err := parse([]byte(test.file))
+			got, _, warnings, err := parse([]byte(test.file), Default())
 			want := test.want
 			if test.err != "" {
 				want = Default()
@@ -107,7 +107,7 @@ func TestKnown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, unknown, warnings, err := parse(known)
+	c, unknown, warnings, err := parse(known, Default())
 	if err != nil || len(unknown) > 0 || len(warnings) > 0 {
 		t.Errorf("%v, unknown %s, warnings %q; want none", err, unknown, warnings)
 	}
@@ -139,7 +139,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(`{"tic_frame_size_at_1fs": 200, "max_tic_frame_size": 64, "custom_node_id": "\u0000", "interface_name": "auto,eth0,../x"}`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, unknown, _, err := parse(b)
+		c, unknown, _, err := parse(b, Default())
 		if err != nil {
 			if c != Default() || unknown != nil {
 				t.Errorf("error %v, but not the defaults", err)
@@ -153,7 +153,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, kept, warnings, err := parse(written)
+		again, kept, warnings, err := parse(written, Default())
 		if err != nil || len(warnings) != len(unknown) {
 			t.Fatalf("its own output: %q, %v", warnings, err)
 		}

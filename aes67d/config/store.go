@@ -28,9 +28,8 @@ type Store struct {
 	// updating is held through an Update, which waits for the disk. Get does not.
 	updating sync.Mutex
 
-	mu      sync.Mutex
-	config  Config
-	changed chan struct{}
+	mu     sync.Mutex
+	config Config
 }
 
 // Open reads the configuration in the file of that name, and never fails for what is or
@@ -39,9 +38,26 @@ type Store struct {
 // file would be a system nobody has set up. The log tells. Nothing is written before the
 // first [Store.Update].
 //
+// The defaults are those in the file of that name, which is never written; empty stands
+// for the built-in ones.
+//
 // A name that is something else than a file, such as a directory, is an error.
-func Open(name string, log *slog.Logger) (*Store, error) {
-	s := &Store{name: name, config: Default(), changed: make(chan struct{})}
+func Open(name, defaults string, log *slog.Logger) (*Store, error) {
+	base := Default()
+	if defaults != "" {
+		content, err := read(defaults)
+		if err != nil {
+			return nil, fmt.Errorf("read the default configuration: %w", err)
+		}
+		var warnings []string
+		if base, _, warnings, err = parse(content, base); err != nil {
+			return nil, fmt.Errorf("default configuration in %s: %w", defaults, err)
+		}
+		for _, w := range warnings {
+			log.Warn(w, "file", defaults)
+		}
+	}
+	s := &Store{name: name, config: base}
 	content, err := read(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -54,7 +70,7 @@ func Open(name string, log *slog.Logger) (*Store, error) {
 		return s, nil
 	}
 	var warnings []string
-	s.config, s.unknown, warnings, err = parse(content)
+	s.config, s.unknown, warnings, err = parse(content, base)
 	if err != nil {
 		aside, asideErr := file.SetAside(name)
 		if asideErr != nil {
@@ -97,24 +113,6 @@ func (s *Store) Get() Config {
 	return s.config
 }
 
-// Changes returns a channel that is closed at the next change. A loop that misses none
-// takes the channel first, then the configuration, and then waits:
-//
-//	for {
-//		changed := store.Changes()
-//		use(store.Get())
-//		select {
-//		case <-ctx.Done():
-//			return
-//		case <-changed:
-//		}
-//	}
-func (s *Store) Changes() <-chan struct{} {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.changed
-}
-
 // Update lets change work on the configuration, saves the outcome and puts it in force.
 // It returns the configuration of before and that in force now. Updates take place one
 // after the other; change must not call Update. What it does to read-only members
@@ -144,8 +142,6 @@ func (s *Store) Update(change func(*Config) error) (before, after Config, err er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.config = after
-	close(s.changed)
-	s.changed = make(chan struct{})
 	return before, after, nil
 }
 

@@ -107,7 +107,7 @@ func assemble(ctx context.Context, o Options, log *slog.Logger, logs *logging.Ha
 	if err != nil {
 		return nil, err
 	}
-	store, err := config.Open(o.ConfigFile, log)
+	store, err := config.Open(o.ConfigFile, o.DefaultsFile, log)
 	if err != nil {
 		return nil, err
 	}

@@ -359,6 +359,10 @@ func TestHears(t *testing.T) {
 			pointer(session, ".").onWire(otherTTL),
 			&dns.SRV{Hdr: header("mic._http._tcp.local.", dns.TypeSRV, hostTTL), Target: "desk.local."},
 		}), settle, nil}}},
+		{"a host that is not of this link", []step{{slices.Concat(of(mic, dns.TypePTR, asIs), []dns.RR{
+			&dns.SRV{Hdr: header("mic._rtsp._tcp.local.", dns.TypeSRV, hostTTL), Target: "example.org."},
+			&dns.A{Hdr: header("example.org.", dns.TypeA, hostTTL), A: []byte{10, 0, 0, 9}},
+		}), settle, nil}}},
 		{"others do not flush pointers", []step{
 			{mic, settle, []string{foundMic}},
 			{[]dns.RR{(&record{unique: true, rr: of(talk, dns.TypePTR, asIs)[2]}).onWire(otherTTL)}, settle, nil},
@@ -627,19 +631,20 @@ func TestBrowseEnds(t *testing.T) {
 		}
 		h.mu.Unlock()
 
+		got.want(t, 0, `gone "Mic" desk.local 10.0.0.99:8854 [] if1`)
 		peer.say(t, their("Mic", 8854)...)
 		got.want(t, settle, `found "Mic" desk.local 10.0.0.99:8854 [] if1`)
 		stopSession()
 		peer.say(t, their("Talk", 8854)...)
-		peer.listen(t, settle)
-		if list := questions(peer.listen(t, 2*maxTTL)); len(list) != 0 {
-			t.Errorf("still asks %s", list)
-		}
-		got.want(t, 0)
+		got.want(t, settle)
+		peer.listen(t, 0)
 		h.mu.Lock()
-		defer h.mu.Unlock()
 		if len(b.questions) != 0 || b.cache.count != 0 || len(b.cache.records) != 0 {
 			t.Errorf("%d questions, %d names are left; want none", len(b.questions), len(b.cache.records))
+		}
+		h.mu.Unlock()
+		if list := questions(peer.listen(t, 2*maxTTL)); len(list) != 0 {
+			t.Errorf("still asks %s", list)
 		}
 	})
 }
@@ -688,7 +693,7 @@ func TestFlood(t *testing.T) {
 		got.want(t, time.Second)
 		for i := range 1500 {
 			list := their(fmt.Sprint("lie ", i), uint16(i))
-			list = append(list, of(their("Mic", uint16(i), fmt.Sprint(i)), dns.TypeTXT, asIs)...)
+			list = append(list, plainly(of(their("Mic", uint16(i), fmt.Sprint(i)), dns.TypeTXT, asIs))...)
 			list = append(list, &dns.A{Hdr: header(fmt.Sprintf("lie%d.local.", i), dns.TypeA, hostTTL), A: []byte{10, 0, byte(i >> 8), byte(i)}})
 			list = append(list, pointer(session, fmt.Sprintf("more%d._rtsp._tcp.local.", i)).onWire(hostTTL))
 			for _, rr := range list {

@@ -16,9 +16,9 @@ const (
 	askMin      = time.Second      // RFC 6762 §5.2: from the first query to the second,
 	askMax      = 60 * time.Minute // then ever twice as long up to this
 	refreshWith = time.Second      // what is to be refreshed this soon goes with what is asked now
-	gather      = 20 * time.Millisecond
 	// gather is how long after a change others' services are looked at: what belongs
 	// together may come in several packets, and a flood of them costs little.
+	gather = 20 * time.Millisecond
 )
 
 // browser is what is known of others' services on one link, and what is asked for.
@@ -51,14 +51,18 @@ func (b *browser) hear(now time.Time, said []dns.RR) {
 }
 
 // wants tells whether a record may be of use. What an instance points to may be heard
-// before it, so all of the types browsed for are kept, and all addresses.
+// before it, so all of the types browsed for are kept, and all addresses. Names of
+// other domains are nothing that could be asked for here.
 func (b *browser) wants(k key, d data) bool {
 	if k.kind == dns.TypeA {
-		return true
+		return strings.HasSuffix(k.name, "."+domain)
 	}
 	return slices.ContainsFunc(b.browses, func(br *browse) bool {
-		if k.kind == dns.TypePTR {
+		switch k.kind {
+		case dns.TypePTR:
 			return k.name == br.pointer && br.has(d.target)
+		case dns.TypeSRV:
+			return br.has(k.name) && strings.HasSuffix(d.target, "."+domain)
 		}
 		return br.has(k.name)
 	})
@@ -143,9 +147,10 @@ func (b *browser) ask(now time.Time) []dns.Question {
 			// The first answer may come to us alone (§5.4). Beside another responder
 			// on this host it may get lost, so later ones are for all.
 			ask[k] |= cacheFlush
-			q.interval = askMin / 2
+			q.interval = askMin
+		} else {
+			q.interval = min(2*q.interval, askMax)
 		}
-		q.interval = min(2*q.interval, askMax)
 		q.due = now.Add(q.interval)
 	}
 	for k, same := range b.cache.records {

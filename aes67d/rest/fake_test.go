@@ -189,7 +189,7 @@ func newAPI(t testing.TB) (*API, *sessions) {
 		status: driver.StreamStatus{SequenceError: true, Receiving: true, MinimumTime: -12},
 		ptp:    driver.PTPStatus{Lock: driver.Locked, Grandmaster: driver.ClockID{0, 0x1d, 0xc1, 0xff, 0xfe, 0x50, 0x36, 0x33}, Jitter: 7},
 	}
-	store, err := config.Open(filepath.Join(t.TempDir(), "daemon.conf"), slog.New(slog.DiscardHandler))
+	store, err := config.Open(filepath.Join(t.TempDir(), "daemon.conf"), "", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func TestConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	s, err := config.Open("daemon.conf", slog.New(slog.NewTextHandler(&log, nil)))
+	s, err := config.Open("daemon.conf", "", slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil || log.Len() > 0 {
 		t.Fatalf("Open = %v, and the log says %s", err, &log)
 	}

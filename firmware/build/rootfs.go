@@ -31,6 +31,7 @@ func addSystem(files *initramfs.Files, r board.Release, osRelease string) error 
 	text := func(name, content string) { files.Add(name, []byte(content), 0o644) }
 	text(board.ReleasePath[1:], string(release)+"\n")
 	text("etc/os-release", osRelease)
+	text(board.AudioDefaultsPath[1:], audioDefaults)
 	text("etc/hosts", "127.0.0.1 localhost\n")
 	text("etc/passwd", fmt.Sprintf("root:x:0:0:root:/root:/bin/sh\n%s:x:%d:%[2]d::/:/\n%s:x:%d:%[4]d::/:/\n",
 		board.AudioUser, board.AudioUID, board.WebUser, board.WebUID))
@@ -41,6 +42,17 @@ func addSystem(files *initramfs.Files, r board.Release, osRelease string) error 
 	files.Link("etc/resolv.conf", "/run/resolv.conf")
 	return nil
 }
+
+// audioDefaults is how aes67d is set up on an appliance as long as its user has not changed
+// anything: announced where devices listen, Dante's among them; the log is init's.
+const audioDefaults = `{
+  "sap_mcast_addr": "239.255.255.255",
+  "sap_interval": 30,
+  "syslog_proto": "none",
+  "http_base_dir": "",
+  "status_file": "` + board.DataDir + "/" + board.AudioStateDir + `/status.json"
+}
+`
 
 // addConsole puts in what the kernel opens for init before devtmpfs is mounted.
 func addConsole(files *initramfs.Files) { files.Device("dev/console", 0o600, 5, 1) }

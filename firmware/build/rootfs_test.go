@@ -102,6 +102,7 @@ func TestAddSystem(t *testing.T) {
 		"dev/null":        {Mode: "020666", Major: 1, Min: 3},
 		"etc/os-release":  {Mode: file, Data: "ID=test\n"},
 		"etc/hosts":       {Mode: file, Data: "127.0.0.1 localhost\n"},
+		"etc/aes67d.conf": {Mode: file, Data: audioDefaults},
 		"bin":             {Mode: dir},
 		"bin/modprobe":    {Mode: link, Data: "/init"},
 		"etc/resolv.conf": {Mode: link, Data: "/run/resolv.conf"},

@@ -35,10 +35,9 @@ import (
 )
 
 const (
-	dataDir = "/data"
 	// Settings are read from here; where nobody has made any, from the preset that
 	// people put on the card's boot partition.
-	settings = dataDir + "/config/system.json"
+	settings = board.DataDir + "/config/system.json"
 	preset   = "aes67os.json"
 
 	// How long to wait for what may be on USB, or not be there at all.
@@ -177,7 +176,7 @@ func (a *Appliance) startDevices(ctx context.Context) (*devices, *modules.Loader
 func (a *Appliance) mountData(ctx context.Context, appeared <-chan struct{}) {
 	var err error
 	a.data, err = storage.Mount(ctx, storage.Options{
-		Sys: "/sys", Dev: "/dev", Target: dataDir, Wait: waitForDisk, Appeared: appeared, Log: a.log,
+		Sys: "/sys", Dev: "/dev", Target: board.DataDir, Wait: waitForDisk, Appeared: appeared, Log: a.log,
 	})
 	a.try("mount the data partition", err)
 	if err == nil {

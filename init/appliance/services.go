@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,15 +10,9 @@ import (
 	"aes67os/init/supervisor"
 )
 
-// Where aes67d keeps its files, below the data partition.
-const (
-	audioConfig = "config/aes67d"
-	audioState  = "state/aes67d"
-)
-
 // serviceDirs are the services' directories with their owners.
 func serviceDirs() map[string]int {
-	return map[string]int{audioConfig: board.AudioUID, audioState: board.AudioUID}
+	return map[string]int{board.AudioConfigDir: board.AudioUID, board.AudioStateDir: board.AudioUID}
 }
 
 // services are the programs that init keeps running.
@@ -35,7 +30,9 @@ func services() []supervisor.Spec {
 		},
 		{
 			Name: "aes67d",
-			Argv: []string{"/bin/aes67d", "-c", "/data/" + audioConfig + "/daemon.conf", "-announce-page", "80"},
+			// Its REST API has no passwords: it is for the page, which asks for one.
+			Argv: []string{"/bin/aes67d", "-c", path.Join(board.DataDir, board.AudioConfigDir, "daemon.conf"), "-defaults", board.AudioDefaultsPath,
+				"-a", "127.0.0.1", "-announce-page", "80"},
 			User: &supervisor.User{UID: board.AudioUID, GID: board.AudioUID, Capabilities: []uintptr{
 				unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_NET_ADMIN, unix.CAP_SYS_NICE, unix.CAP_IPC_LOCK,
 			}},

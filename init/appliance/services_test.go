@@ -66,7 +66,7 @@ func TestAes67dHasWhatAudioNeeds(t *testing.T) {
 	// Its files are where it may write.
 	config := s.Argv[slices.Index(s.Argv, "-c")+1]
 	dirs := serviceDirs()
-	dir, below := strings.CutPrefix(filepath.Dir(config), dataDir+"/")
+	dir, below := strings.CutPrefix(filepath.Dir(config), board.DataDir+"/")
 	if uid, ok := dirs[dir]; !below || !ok || uid != board.AudioUID {
 		t.Errorf("aes67d's configuration is %s; want it in one of its directories, %v", config, dirs)
 	}
