@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"testing"
 	"time"
 
 	"aes67os/test/netns"
@@ -42,7 +41,7 @@ func Build(ctx context.Context, dir string, race bool) (string, error) {
 
 // Daemon is one that runs.
 type Daemon struct {
-	t testing.TB
+	t netns.T
 	// Config and Status are its files.
 	Config, Status string
 	// Client speaks to it, and to others, from inside its namespace.
@@ -57,7 +56,7 @@ const port = "8080"
 
 // Start runs the program in the namespace until the test ends. config has members of
 // the configuration that are not to be as they are by default.
-func Start(t testing.TB, program string, in *netns.Namespace, config map[string]any, flags ...string) *Daemon {
+func Start(t netns.T, program string, in *netns.Namespace, config map[string]any, flags ...string) *Daemon {
 	t.Helper()
 	dir := t.TempDir()
 	d := &Daemon{t: t, Config: filepath.Join(dir, "daemon.conf"), Status: filepath.Join(dir, "status.json"), log: new(logBuffer)}
@@ -77,7 +76,7 @@ func Start(t testing.TB, program string, in *netns.Namespace, config map[string]
 }
 
 // StartWith is Start with a configuration file that exists.
-func StartWith(t testing.TB, program string, in *netns.Namespace, file string, flags ...string) *Daemon {
+func StartWith(t netns.T, program string, in *netns.Namespace, file string, flags ...string) *Daemon {
 	t.Helper()
 	d := &Daemon{t: t, Config: file, log: new(logBuffer)}
 	d.start(program, in, flags)
@@ -190,7 +189,7 @@ func (d *Daemon) Get(path string, v any) {
 
 // Until asks for something again and again until it is so, and fails the test if it is
 // not in half a minute.
-func Until(t testing.TB, what string, so func() bool) {
+func Until(t netns.T, what string, so func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for !so() {

@@ -73,8 +73,9 @@ func TestBoot(t *testing.T) {
 		if v := fetch[map[string]string](m, "/api/version"); v["version"] != status.Version {
 			t.Errorf("aes67d's version = %v; want that of the image, %s", v, status.Version)
 		}
-		if c := fetch[map[string]any](m, "/api/config"); c["http_port"] != 8080.0 {
-			t.Errorf("aes67d's configuration: %v", c)
+		c := fetch[map[string]any](m, "/api/config")
+		if c["sap_interval"] != 30.0 || c["status_file"] != "/data/state/aes67d/status.json" || c["ip_addr"] != "10.0.2.15" {
+			t.Errorf("aes67d's configuration: %v; want the appliance's", c)
 		}
 	})
 	t.Run("page", func(t *testing.T) {

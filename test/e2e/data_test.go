@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,7 +75,15 @@ func TestDebugImage(t *testing.T) {
 			t.Errorf("notes: %+v; want one about the debug image", status.Notes)
 		}
 	})
+	streams := func() (names []string) {
+		for _, s := range fetch[struct{ Sources []struct{ Name string } }](m, "/api/sources").Sources {
+			names = append(names, s.Name)
+		}
+		return names
+	}
 	t.Run("killed service comes back", func(t *testing.T) {
+		typed(`echo '{"sources": [{"id": 7, "enabled": true, "name": "Pulpit", "io": "", "max_samples_per_packet": 48, "codec": "L24", ` +
+			`"address": "", "ttl": 15, "payload_type": 98, "dscp": 34, "refclk_ptp_traceable": false, "map": [0]}], "sinks": []}' > /data/state/aes67d/status.json`)
 		before := m.service("aes67d")
 		typed("kill -9 " + strconv.Itoa(before.PID))
 		m.see(`aes67d was killed by signal 9 \(killed\), starting it again in 100 ms`)
@@ -83,7 +92,9 @@ func TestDebugImage(t *testing.T) {
 		if after.PID == before.PID || after.State != api.Running || after.Restarts != 1 || !strings.Contains(after.LastExit, "signal 9") {
 			t.Errorf("aes67d after the kill: %+v; want it running again, saying why", after)
 		}
-		m.get("/api/version")
+		if got := streams(); !slices.Equal(got, []string{"Pulpit"}) {
+			t.Errorf("sources %v; want the one that is on the card", got)
+		}
 	})
 	t.Run("settings survive a reboot", func(t *testing.T) {
 		typed(`echo '{"hostname": "studio-1"}' > /data/config/system.json`)
@@ -97,6 +108,9 @@ func TestDebugImage(t *testing.T) {
 		status := m.waitReady()
 		if status.Hostname != "studio-1" {
 			t.Errorf("hostname after the reboot = %q; want the one that was set", status.Hostname)
+		}
+		if got := streams(); !slices.Equal(got, []string{"Pulpit"}) {
+			t.Errorf("sources after the reboot: %v; want the one that is on the card", got)
 		}
 		if status.Data.State != api.DataMounted || status.Data.Total < more*9/10 {
 			t.Errorf("data partition after the reboot: %+v", status.Data)

@@ -4,25 +4,40 @@
 package netns
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"runtime"
-	"testing"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 )
 
+// T is what is needed of a [testing.TB], so that a program that measures can be one.
+type T interface {
+	Helper()
+	// Cleanup has f called in the end, the last f first.
+	Cleanup(f func())
+	Context() context.Context
+	TempDir() string
+	Logf(format string, a ...any)
+	Errorf(format string, a ...any)
+	// Fatal and Fatalf do not return.
+	Fatal(a ...any)
+	Fatalf(format string, a ...any)
+	Failed() bool
+}
+
 // Namespace is a network namespace with a loopback interface that is up. It lasts as
 // long as the test, or a socket or process in it.
 type Namespace struct {
-	t    testing.TB
+	t    T
 	work chan func() error
 	done chan error
 }
 
 // New makes a namespace for the test.
-func New(t testing.TB) *Namespace {
+func New(t T) *Namespace {
 	t.Helper()
 	n := &Namespace{t: t, work: make(chan func() error), done: make(chan error)}
 	go func() {
