@@ -5,12 +5,13 @@ FIRMWARE = go run ./firmware
 # What the build and the tests need beyond Go, as Debian packages.
 IMAGE_PACKAGES = ca-certificates debian-archive-keyring git
 RUN_PACKAGES = qemu-system-x86 ovmf
-TEST_PACKAGES = $(RUN_PACKAGES) gcc libc6-dev chromium e2fsprogs iproute2 dbus avahi-daemon avahi-utils systemd
+TEST_PACKAGES = $(RUN_PACKAGES) gcc libc6-dev chromium curl e2fsprogs iproute2 systemd \
+	dbus avahi-daemon avahi-utils tshark ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help image debug-image run test unit race e2e reproducible lint bench install uninstall clean image-packages run-packages test-packages
+.PHONY: help image debug-image run test unit race fuzz e2e reproducible lint bench install uninstall clean image-packages run-packages test-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +26,7 @@ debug-image: image-packages ## the same with a root shell on the serial console
 run: run-packages image ## start the image in QEMU and print the page's address
 	$(FIRMWARE) run -board $(BOARD)
 
-test: lint unit race e2e reproducible ## everything: static checks, unit, race, namespaces, QEMU, browser
+test: lint unit race fuzz e2e reproducible ## everything: static checks, unit, race, fuzz, namespaces, QEMU, browser
 
 # The rooms' own tests; those in test/ need an image.
 ROOMS = $$(go list ./... | grep -v '^aes67os/test')
@@ -35,6 +36,13 @@ unit: test-packages
 
 race: test-packages
 	CGO_ENABLED=1 go test -race $(ROOMS)
+
+# How long each fuzz test looks for what breaks a parser.
+FUZZTIME ?= 3s
+
+fuzz: ## fuzz every parser for a while (FUZZTIME)
+	@grep -r '^func Fuzz' --include='*_test.go' . | sed 's|/[^/]*:func \(Fuzz[A-Za-z0-9]*\).*| \1|' | sort | while read -r dir name; do \
+	echo "$$dir $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$dir >out/fuzz.log 2>&1 || { cat out/fuzz.log; exit 1; }; done
 
 e2e: test-packages image debug-image
 	go test -count=1 -v -timeout 20m ./test/...

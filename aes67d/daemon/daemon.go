@@ -201,7 +201,7 @@ func (d *daemon) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.apply(ctx, d.config.Get()); err != nil {
+	if err := d.apply(ctx); err != nil {
 		d.log.Error("the configuration cannot be applied as a whole", "error", err)
 	}
 	api := &rest.API{
@@ -223,11 +223,12 @@ func (d *daemon) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// apply makes every part work with the configuration c on the interfaces there are. What
+// apply makes every part work with the configuration on the interfaces there are. What
 // the driver refuses is an error, and then nothing has changed.
-func (d *daemon) apply(ctx context.Context, c config.Config) error {
+func (d *daemon) apply(ctx context.Context) error {
 	d.applying.Lock()
 	defer d.applying.Unlock()
+	c := d.config.Get()
 	s := settings(d.settle(c), d.interfaces)
 	if err := d.sessions.Configure(ctx, s); err != nil {
 		return err
@@ -329,7 +330,7 @@ func (d *daemon) followInterfaces(ctx context.Context, changes <-chan []netif.In
 			d.applying.Lock()
 			d.interfaces = now
 			d.applying.Unlock()
-			if err := d.apply(ctx, d.config.Get()); err != nil && ctx.Err() == nil {
+			if err := d.apply(ctx); err != nil && ctx.Err() == nil {
 				d.log.Error("cannot take in a change of the network interfaces", "error", err)
 			}
 		}

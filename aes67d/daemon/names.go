@@ -216,20 +216,22 @@ func (n *names) service(w wish) mdns.Service {
 func (n *names) seen(found bool, i mdns.Instance) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if i.Own || !n.enabled {
+	if !n.enabled {
 		return
 	}
 	if n.others == nil {
 		n.others = make(map[[2]string]bool)
 	}
 	key := [2]string{i.Name, i.Domain}
-	if found && i.Address.IsValid() {
+	if found && !i.Own && i.Address.IsValid() {
 		n.others[key] = true
 		n.found(remote.Instance{Name: i.Name, Domain: i.Domain, Address: netip.AddrPortFrom(i.Address, i.Port)})
 		return
 	}
-	delete(n.others, key)
-	n.lost(i.Name, i.Domain)
+	if n.others[key] {
+		delete(n.others, key)
+		n.lost(i.Name, i.Domain)
+	}
 }
 
 // forget takes all sources of others for gone: nobody will tell when they are.

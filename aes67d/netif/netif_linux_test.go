@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -116,6 +117,8 @@ func TestWatch(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		var before []Interface
+		first := true
 		until := func(what string, is func([]Interface) bool) error {
 			for deadline := time.After(patience); ; {
 				select {
@@ -123,6 +126,10 @@ func TestWatch(t *testing.T) {
 					if !ok {
 						return fmt.Errorf("the list ended before: %s", what)
 					}
+					if !first && slices.EqualFunc(before, now, equal) {
+						return fmt.Errorf("told again what has not changed: %v", now)
+					}
+					before, first = now, false
 					if is(now) {
 						return nil
 					}
@@ -201,6 +208,33 @@ func TestWatch(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestEqual changes one thing at a time.
+func TestEqual(t *testing.T) {
+	example := func() Interface {
+		return Interface{Index: 2, Name: "eth0", MAC: net.HardwareAddr{2, 0, 0, 0, 0, 1},
+			Addresses: []netip.Prefix{netip.MustParsePrefix("10.1.0.1/24")}}
+	}
+	for name, change := range map[string]func(*Interface){
+		"index":     func(i *Interface) { i.Index++ },
+		"name":      func(i *Interface) { i.Name = "eth1" },
+		"MAC":       func(i *Interface) { i.MAC[5]++ },
+		"address":   func(i *Interface) { i.Addresses[0] = netip.MustParsePrefix("10.1.0.2/24") },
+		"prefix":    func(i *Interface) { i.Addresses[0] = netip.MustParsePrefix("10.1.0.1/16") },
+		"loopback":  func(i *Interface) { i.Loopback = true },
+		"multicast": func(i *Interface) { i.Multicast = true },
+		"carrier":   func(i *Interface) { i.Carrier = true },
+		"wireless":  func(i *Interface) { i.Wireless = true },
+	} {
+		a, b := example(), example()
+		if !equal(a, b) {
+			t.Fatal("equal = false; want true where nothing has changed")
+		}
+		if change(&b); equal(a, b) {
+			t.Errorf("equal = true; want false where the %s has changed", name)
+		}
+	}
 }
 
 func TestWireless(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 
 	"aes67os/aes67d/config"
 	"aes67os/aes67d/lenient"
@@ -62,7 +63,33 @@ func (s *server) setConfig(c *gin.Context) {
 	if !ok {
 		return
 	}
-	s.update(c, "failed to set config", func(to *config.Config) error { return lenient.Unmarshal(b, to) })
+	s.update(c, "failed to set config", func(to *config.Config) error {
+		before := *to
+		if err := lenient.Unmarshal(b, to); err != nil {
+			return err
+		}
+		return checkPages(c.Request, before, *to)
+	})
+}
+
+// checkPages keeps the pages of other web servers from naming files of this host, above
+// all a program to run. That they may use the rest of the interface is the known
+// daemon's way; there, any page that is open in a browser on the network could do this.
+func checkPages(r *http.Request, before, after config.Config) error {
+	origin, err := url.Parse(r.Header.Get("Origin"))
+	if err == nil && (origin.Host == "" && origin.Path == "" || origin.Host == r.Host) {
+		return nil
+	}
+	for _, m := range []struct{ name, before, after string }{
+		{"ptp_status_script", before.PTPStatusScript, after.PTPStatusScript},
+		{"http_base_dir", before.HTTPBaseDir, after.HTTPBaseDir},
+		{"status_file", before.StatusFile, after.StatusFile},
+	} {
+		if m.before != m.after {
+			return &config.ValueError{Member: m.name, Value: m.after, Reason: "must not be changed by a page of another web server; change it in the configuration file"}
+		}
+	}
+	return nil
 }
 
 func (s *server) setPTPConfig(c *gin.Context) {
@@ -101,7 +128,7 @@ func (s *server) update(c *gin.Context, tried string, change func(*config.Config
 		return
 	}
 	// A client that goes away must not leave a change half done.
-	if err := s.Apply(context.WithoutCancel(c.Request.Context()), after); err != nil {
+	if err := s.Apply(context.WithoutCancel(c.Request.Context())); err != nil {
 		s.takeBack(before, after)
 		fail(c, tried, err)
 	}

@@ -175,8 +175,8 @@ func TestApply(t *testing.T) {
 	api, _ := newAPI(t)
 	var applied []config.Config
 	var fails error
-	api.Apply = func(_ context.Context, c config.Config) error {
-		applied = append(applied, c)
+	api.Apply = func(context.Context) error {
+		applied = append(applied, api.Config.Get())
 		return fails
 	}
 	c := newClient(t, api.Handler())
@@ -197,7 +197,7 @@ func TestApply(t *testing.T) {
 	}
 
 	// Somebody else is quicker than the driver: what they have changed stays.
-	api.Apply = func(context.Context, config.Config) error {
+	api.Apply = func(context.Context) error {
 		if _, _, err := api.Config.Update(func(c *config.Config) error {
 			c.LogSeverity = 5
 			return nil
@@ -210,5 +210,34 @@ func TestApply(t *testing.T) {
 	expect(t, c.do(t, "POST", "/api/config", `{"sample_rate": 96000}`), 400, "failed to set config : (driver) command failed")
 	if got := api.Config.Get(); got.LogSeverity != 5 {
 		t.Error("the change of somebody else is gone")
+	}
+}
+
+// TestOtherPages: a page of another web server may not name files of this host.
+func TestOtherPages(t *testing.T) {
+	for _, test := range []struct {
+		origin, body string
+		allowed      bool
+	}{
+		{"", `{"ptp_status_script": "/tmp/x"}`, true}, // no browser
+		{"http://example.com", `{"ptp_status_script": "/tmp/x"}`, true},
+		{"http://elsewhere:3000", `{"ptp_status_script": "/tmp/x"}`, false},
+		{"http://elsewhere:3000", `{"http_base_dir": "/etc"}`, false},
+		{"http://elsewhere:3000", `{"status_file": "/etc/passwd"}`, false},
+		{"http://example.com:81", `{"ptp_status_script": "/tmp/x"}`, false},
+		{"null", `{"ptp_status_script": "/tmp/x"}`, false},
+		{"http://elsewhere:3000", `{"ptp_domain": 3, "ptp_status_script": ""}`, true},
+	} {
+		api, _ := newAPI(t)
+		r := httptest.NewRequest("POST", "http://example.com/api/config", strings.NewReader(test.body))
+		if test.origin != "" {
+			r.Header.Set("Origin", test.origin)
+		}
+		w := httptest.NewRecorder()
+		before := api.Config.Get()
+		api.Handler().ServeHTTP(w, r)
+		if changed := api.Config.Get() != before; changed != test.allowed || (w.Code == 200) != test.allowed {
+			t.Errorf("%s from %q: %d %s, changed %v; want it allowed: %v", test.body, test.origin, w.Code, w.Body, changed, test.allowed)
+		}
 	}
 }

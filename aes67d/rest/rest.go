@@ -77,10 +77,10 @@ type API struct {
 	// Interfaces lists the network interfaces; it is asked anew for every answer,
 	// because addresses come and go while the daemon runs.
 	Interfaces func() ([]netif.Interface, error)
-	// Apply puts a changed configuration into effect. If it fails the change is taken
-	// back, and its error is the answer. Without it whoever watches the configuration
-	// applies it after the answer.
-	Apply func(ctx context.Context, c config.Config) error
+	// Apply puts the configuration, which has changed, into effect. If it fails the
+	// change is taken back, and its error is the answer. Of two changes at once, Apply
+	// finds both made.
+	Apply func(ctx context.Context) error
 	// Events brings what /api/events tells.
 	Events *events.Bus
 	// Done ends the streams of events, which would otherwise outlast the server.

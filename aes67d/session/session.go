@@ -75,10 +75,7 @@ type Manager struct {
 	// scripts brings the clock's state for the user's script, the newest only.
 	scripts chan script
 
-	saving sync.Mutex
-	// saved is the serial of the state on disk, written is its text; both guarded by saving.
-	saved   uint64
-	written string
+	saver saver
 }
 
 // state is everything there is at one moment. It is not changed once it is current.

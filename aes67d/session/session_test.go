@@ -436,6 +436,36 @@ func TestSink(t *testing.T) {
 	})
 }
 
+// TestPacketTime has sinks whose SDP, or whose file, leaves open what the driver must know.
+func TestPacketTime(t *testing.T) {
+	short := exampleSink(0)
+	short.Delay = 5
+	b, err := json.Marshal(document{Sinks: []Sink{short}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bubble(t, func(t *testing.T, file string) {
+		if err := os.WriteFile(file, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r := start(t, file)
+		s := exampleSink(1)
+		s.SDP, s.Map, s.Delay = strings.Replace(remoteSDP, "a=ptime:1\n", "", 1), []int{2, 3}, 200
+		r.putSink(s)
+		var got [][2]uint32
+		for _, s := range r.driver.Streams() {
+			got = append(got, [2]uint32{s.SamplesPerPacket, s.PlayoutDelay})
+		}
+		// The file's delay is below its packets; the other's packets fill its delay.
+		if want := [][2]uint32{{48, 48}, {200, 200}}; !slices.Equal(got, want) {
+			t.Errorf("samples in a packet and delay: %d; want %d", got, want)
+		}
+		if d := r.Sinks()[0].Delay; d != 5 {
+			t.Errorf("the delay is shown as %d; want 5, as it was set", d)
+		}
+	})
+}
+
 func TestSinkRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, file string) {
 		r := start(t, file)

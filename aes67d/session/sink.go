@@ -181,8 +181,11 @@ func (m *Manager) wantSink(ctx context.Context, st *state, s *sink) (*driver.Str
 		TimestampOffset: first.TimestampOffset, PlayoutDelay: s.Delay, Map: make([]int, first.Channels),
 	}
 	if stream.SamplesPerPacket == 0 {
-		stream.SamplesPerPacket = st.settings.Driver.MaxTICFrameSize
+		// Not said: as much as there is time for.
+		stream.SamplesPerPacket = max(1, min(s.Delay, st.settings.Driver.MaxTICFrameSize))
 	}
+	// A sink from a file may have a shorter delay than PutSink takes.
+	stream.PlayoutDelay = max(stream.PlayoutDelay, stream.SamplesPerPacket)
 	for i := range stream.Map {
 		stream.Map[i] = driver.Unmapped
 		if i < len(s.Map) {

@@ -231,13 +231,19 @@ func (st *state) listSources() []Source {
 	list := []Source{}
 	for _, s := range st.sources {
 		if s != nil {
-			shown := s.Source
-			shown.Address = s.destination(st.settings, 0).String()
+			shown := st.shown(s)
 			shown.Map = slices.Clone(s.Map)
 			list = append(list, shown)
 		}
 	}
 	return list
+}
+
+// shown is the source as users see it, with the address that it has by default.
+func (st *state) shown(s *source) Source {
+	shown := s.Source
+	shown.Address = s.destination(st.settings, 0).String()
+	return shown
 }
 
 // announcements are the sources that are being sent.

@@ -96,37 +96,3 @@ func (st *state) take(d document) (problems []string) {
 	}
 	return problems
 }
-
-// save returns when the current state, or a later one, is on disk. Calls that come
-// while another writes wait for it, and then one writes for all of them.
-func (m *Manager) save() error {
-	if m.StatusFile == "" {
-		return nil
-	}
-	want := m.current.Load().serial
-	m.saving.Lock()
-	defer m.saving.Unlock()
-	if m.saved >= want {
-		return nil
-	}
-	st := m.current.Load()
-	b, err := json.MarshalIndent(document{st.listSources(), st.listSinks(), st.version}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrSave, err)
-	}
-	if string(b) != m.written {
-		if err := file.Replace(m.StatusFile, append(b, '\n'), 0o644); err != nil {
-			return fmt.Errorf("%w, they are lost when the daemon ends: %w", ErrSave, err)
-		}
-		m.written = string(b)
-	}
-	m.saved = st.serial
-	return nil
-}
-
-// saveQuietly saves where nobody waits for an answer.
-func (m *Manager) saveQuietly() {
-	if err := m.save(); err != nil {
-		m.Log.Error("cannot save the streams", "error", err)
-	}
-}

@@ -165,8 +165,10 @@ func (d *Daemon) Do(method, path, body string) (status int, answer string, err e
 		return 0, "", err
 	}
 	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	return resp.StatusCode, string(b), err
+	var b strings.Builder
+	b.Grow(int(max(resp.ContentLength, 0)))
+	_, err = io.Copy(&b, resp.Body)
+	return resp.StatusCode, b.String(), err
 }
 
 // Must makes a request that has to succeed, and returns the answer.
