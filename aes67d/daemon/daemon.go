@@ -255,7 +255,9 @@ func (d *daemon) apply(ctx context.Context) error {
 		}
 	}
 	d.sap.SetInterfaces(on)
-	d.names.configure(c.MDNSEnabled, node{name: s.NodeID, http: d.page(c), rtsp: c.RTSPPort, page: uint16(d.Page)})
+	d.names.configure(c.MDNSEnabled, node{
+		name: s.NodeID, http: d.page(c), rtsp: c.RTSPPort, page: uint16(d.Page), loopback: s.Interfaces[0].Loopback,
+	})
 	if c.StatusFile != d.sessions.StatusFile {
 		d.log.Warn("status_file is used when the daemon starts again; until then streams are kept where they were", "file", d.sessions.StatusFile)
 	}

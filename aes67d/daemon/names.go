@@ -36,6 +36,8 @@ type node struct {
 	http, rtsp uint16
 	// page is the port of a web page to be found by the host's name, 0 for none.
 	page uint16
+	// loopback: all happens on this host, and its own sources are found like others'.
+	loopback bool
 }
 
 // names makes this host, its page and its sources known by name, and finds others'
@@ -107,6 +109,9 @@ func (n *names) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if err == nil { // it begins anew with other links
+			continue
+		}
 		n.log.Warn("cannot make names known on the network", "error", err, "again_in", namesAgain)
 		select {
 		case <-ctx.Done():
@@ -123,7 +128,10 @@ func (n *names) once(ctx context.Context) error {
 	host, _, _ = strings.Cut(host, ".")
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	links, err := mdns.WatchLinks(ctx, n.log)
+	n.mu.Lock()
+	loopback := n.node.loopback
+	n.mu.Unlock()
+	links, err := mdns.WatchLinks(ctx, loopback, n.log)
 	if err != nil {
 		return err
 	}
@@ -135,7 +143,10 @@ func (n *names) once(ctx context.Context) error {
 	var publishing sync.WaitGroup
 	defer publishing.Wait()
 	defer cancel()
-	publishing.Go(func() { n.publish(ctx, r) })
+	publishing.Go(func() {
+		defer cancel()
+		n.publish(ctx, r, loopback)
+	})
 	return r.Run(ctx)
 }
 
@@ -148,12 +159,17 @@ type wish struct {
 	port          uint16
 }
 
-// publish keeps what r makes known, and looks for, in step with what is wanted.
-func (n *names) publish(ctx context.Context, r *mdns.Responder) {
+// publish keeps what r makes known, and looks for, in step with what is wanted, until
+// that is no longer to be on the same links.
+func (n *names) publish(ctx context.Context, r *mdns.Responder, loopback bool) {
 	known := map[wish]func(){}
 	var stop func()
 	for {
-		wanted, enabled := n.wanted()
+		wanted, as, enabled := n.wanted()
+		if as.loopback != loopback {
+			n.forget()
+			return
+		}
 		for w, withdraw := range known {
 			if !wanted[w] {
 				withdraw()
@@ -180,7 +196,7 @@ func (n *names) publish(ctx context.Context, r *mdns.Responder) {
 	}
 }
 
-func (n *names) wanted() (all map[wish]bool, enabled bool) {
+func (n *names) wanted() (all map[wish]bool, as node, enabled bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	all = map[wish]bool{}
@@ -188,14 +204,14 @@ func (n *names) wanted() (all map[wish]bool, enabled bool) {
 		all[wish{source: -1, kind: httpService, port: n.node.page}] = true
 	}
 	if !n.enabled {
-		return all, false
+		return all, n.node, false
 	}
 	all[wish{source: -1, kind: httpService, subtype: nodeSubtype, instance: n.node.name, port: n.node.http}] = true
 	all[wish{source: -1, kind: rtspService, subtype: nodeSubtype, instance: n.node.name, port: n.node.rtsp}] = true
 	for _, a := range n.sources {
 		all[wish{source: a.ID, kind: rtspService, subtype: sessionSubtype, instance: a.Name, port: n.node.rtsp}] = true
 	}
-	return all, true
+	return all, n.node, true
 }
 
 func (n *names) service(w wish) mdns.Service {
@@ -223,7 +239,7 @@ func (n *names) seen(found bool, i mdns.Instance) {
 		n.others = make(map[[2]string]bool)
 	}
 	key := [2]string{i.Name, i.Domain}
-	if found && !i.Own && i.Address.IsValid() {
+	if found && (!i.Own || n.node.loopback) && i.Address.IsValid() {
 		n.others[key] = true
 		n.found(remote.Instance{Name: i.Name, Domain: i.Domain, Address: netip.AddrPortFrom(i.Address, i.Port)})
 		return

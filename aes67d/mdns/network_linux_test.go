@@ -102,7 +102,7 @@ func respond(t *testing.T, in inside, name string, services ...Service) (r *Resp
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	in(func() error {
-		links, err := WatchLinks(ctx, quiet())
+		links, err := WatchLinks(ctx, false, quiet())
 		if err != nil {
 			return err
 		}

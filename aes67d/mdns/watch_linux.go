@@ -9,10 +9,11 @@ import (
 )
 
 // WatchLinks sends the links of this host that can be announced on, now and whenever
-// they have changed: those that have a carrier, can multicast and have an IPv4
-// address. The channel is closed when ctx ends or the kernel's messages cannot be
-// followed any more, which is logged.
-func WatchLinks(ctx context.Context, log *slog.Logger) (<-chan []Link, error) {
+// they have changed: those that have a carrier, can multicast and have an IPv4 address.
+// With loopback it is the loopback interface alone, to try things out on one host. The
+// channel is closed when ctx ends or the kernel's messages cannot be followed any more,
+// which is logged.
+func WatchLinks(ctx context.Context, loopback bool, log *slog.Logger) (<-chan []Link, error) {
 	interfaces, err := netif.Watch(ctx, log)
 	if err != nil {
 		return nil, err
@@ -23,7 +24,7 @@ func WatchLinks(ctx context.Context, log *slog.Logger) (<-chan []Link, error) {
 		var told []Link
 		first := true
 		for all := range interfaces {
-			now := fit(all)
+			now := fit(all, loopback)
 			if !first && slices.EqualFunc(now, told, sameLink) {
 				continue
 			}
@@ -39,10 +40,11 @@ func WatchLinks(ctx context.Context, log *slog.Logger) (<-chan []Link, error) {
 }
 
 // fit are the links among all that can be announced on.
-func fit(all []netif.Interface) []Link {
+func fit(all []netif.Interface, loopback bool) []Link {
 	var links []Link
 	for _, i := range all {
-		if i.Carrier && i.Multicast && !i.Loopback && len(i.Addresses) > 0 {
+		// The loopback interface carries multicast, whatever it says.
+		if i.Carrier && i.Loopback == loopback && (i.Multicast || loopback) && len(i.Addresses) > 0 {
 			links = append(links, Link{Index: i.Index, Name: i.Name, Addresses: i.Addresses})
 		}
 	}

@@ -60,6 +60,20 @@ func (s *sessions) Sinks() []session.Sink {
 	return slices.SortedFunc(maps.Values(s.sink), func(a, b session.Sink) int { return cmp.Compare(a.ID, b.ID) })
 }
 
+func (s *sessions) JSON(sources, sinks bool) []byte {
+	var (
+		sourceList []session.Source
+		sinkList   []session.Sink
+	)
+	if sources {
+		sourceList = append([]session.Source{}, s.Sources()...)
+	}
+	if sinks {
+		sinkList = append([]session.Sink{}, s.Sinks()...)
+	}
+	return session.JSON(sourceList, sinkList)
+}
+
 func (s *sessions) PutSource(_ context.Context, source session.Source) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -43,6 +43,8 @@ type Sessions interface {
 	// Sources and Sinks list the streams by id.
 	Sources() []session.Source
 	Sinks() []session.Sink
+	// JSON is [session.JSON] of those lists that are asked for.
+	JSON(sources, sinks bool) []byte
 	PutSource(ctx context.Context, s session.Source) error
 	RemoveSource(ctx context.Context, id int) error
 	SourceSDP(id int) (string, error)

@@ -11,35 +11,11 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-func (s *server) sources() ([]byte, error) { return streams(s.Sessions.Sources, nil), nil }
+func (s *server) sources() ([]byte, error) { return s.Sessions.JSON(true, false), nil }
 
-func (s *server) sinks() ([]byte, error) { return streams(nil, s.Sessions.Sinks), nil }
+func (s *server) sinks() ([]byte, error) { return s.Sessions.JSON(false, true), nil }
 
-func (s *server) streams() ([]byte, error) {
-	return streams(s.Sessions.Sources, s.Sessions.Sinks), nil
-}
-
-// streams writes the lists there are functions for.
-func streams(sources func() []session.Source, sinks func() []session.Sink) []byte {
-	w := writer{b: make([]byte, 0, 16<<10)}
-	w.open("", '{')
-	if sources != nil {
-		w.open("sources", '[')
-		for _, source := range sources() {
-			w.source(source)
-		}
-		w.close(']')
-	}
-	if sinks != nil {
-		w.open("sinks", '[')
-		for _, sink := range sinks() {
-			w.sink(sink)
-		}
-		w.close(']')
-	}
-	w.close('}')
-	return append(w.b, '\n')
-}
+func (s *server) streams() ([]byte, error) { return s.Sessions.JSON(true, true), nil }
 
 func (s *server) putSource(c *gin.Context) {
 	var source session.Source

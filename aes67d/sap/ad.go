@@ -30,11 +30,12 @@ func newAd(e Entry, hash uint16) (*ad, error) {
 }
 
 // originLine is the o= line of a session description, by which RFC 2974 §6 has it
-// deleted; empty if there is none.
+// deleted; empty if there is none. It ends as it does there: tools look for it in the
+// description that was announced.
 func originLine(sdp string) string {
 	for line := range strings.Lines(sdp) {
 		if strings.HasPrefix(line, "o=") {
-			return strings.TrimRight(line, "\r\n") + "\r\n"
+			return line
 		}
 	}
 	return ""

@@ -75,6 +75,7 @@ type Manager struct {
 	// scripts brings the clock's state for the user's script, the newest only.
 	scripts chan script
 
+	texts texts
 	saver saver
 }
 

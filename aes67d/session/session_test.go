@@ -197,6 +197,16 @@ func (r *rig) onDisk() {
 	if diff := cmp.Diff(document{Sources: r.Sources(), Sinks: r.Sinks()}, got); diff != "" {
 		r.t.Errorf("on disk (-memory +disk):\n%s", diff)
 	}
+	// What is kept of one answer for the next is the same as what is made anew.
+	for _, test := range []struct{ got, want []byte }{
+		{r.JSON(true, true), JSON(r.Sources(), r.Sinks())},
+		{r.JSON(true, false), JSON(r.Sources(), nil)},
+		{r.JSON(false, true), JSON(nil, r.Sinks())},
+	} {
+		if diff := cmp.Diff(string(test.want), string(test.got)); diff != "" {
+			r.t.Errorf("JSON (-made anew +kept):\n%s", diff)
+		}
+	}
 }
 
 // bubble runs the test in time of its own with a directory for files.
@@ -265,6 +275,7 @@ func TestSource(t *testing.T) {
 		s := oneInterface()
 		s.MulticastBase[0] = netip.MustParseAddr("239.7.0.250")
 		r.configure(s)
+		r.onDisk()
 		if a := r.Sources()[0].Address; a != "239.7.0.253" {
 			t.Errorf("address %s after another base; want 239.7.0.253", a)
 		}
