@@ -55,6 +55,9 @@ func (c Config) On(interfaces []netif.Interface) Config {
 	var address netip.Addr
 	if len(in) > 0 {
 		c.MACAddress, address = in[0].MAC.String(), addresses[0]
+		if in[0].Loopback {
+			c.MACAddress = "00:00:00:00:00:00" // as the known daemon has it
+		}
 	}
 	if address.IsValid() {
 		c.IPAddress = address.String()

@@ -75,6 +75,7 @@ func TestOn(t *testing.T) {
 		{"the first of two", Config{InterfaceName: "eth2,eth1"}, members{"02:00:00:00:00:03", "192.168.2.10", "Daemon a8c00a02"}},
 		{"preferred address", Config{InterfaceName: "eth1", IPAddress: "10.0.0.9"}, members{"02:00:00:00:00:02", "10.0.0.9", "Daemon 000a0900"}},
 		{"no address", Config{InterfaceName: "eth0", CustomNodeID: "stage left"}, members{"02:00:00:00:00:01", "", "stage left"}},
+		{"loopback", Config{InterfaceName: "lo"}, members{"00:00:00:00:00:00", "127.0.0.1", "Daemon 007f0100"}},
 		{"no interface", Config{InterfaceName: "eth7", IPAddress: "10.0.0.9"}, members{"", "", "Daemon 00000000"}},
 	} {
 		c := test.c.On(host())

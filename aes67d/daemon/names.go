@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,8 +79,11 @@ func (n *names) configure(enabled bool, as node) {
 func (n *names) sessions(list []session.Announcement) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	same := slices.EqualFunc(n.sources, list, func(a, b session.Announcement) bool { return a.ID == b.ID && a.Name == b.Name })
 	n.sources = list
-	poke(n.wake)
+	if !same { // mostly only the SDP has changed, which is asked for by RTSP
+		poke(n.wake)
+	}
 }
 
 // nameOf is the name by which the source is found.

@@ -9,74 +9,26 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	"aes67os/aes67d/netif"
+	"aes67os/test/netns"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
-
-	"aes67os/aes67d/netif"
 )
 
 // These tests use real interfaces in network namespaces that they make, and so need root.
 
-// inside runs something in a network namespace and fails the test on an error.
-type inside func(func() error)
-
-// namespace makes a network namespace, which lasts as long as the test or a socket in it.
-func namespace(t *testing.T) inside {
-	t.Helper()
-	work, done := make(chan func() error), make(chan error)
-	go func() {
-		// Never unlocked: the thread is spoilt and ends with the goroutine.
-		runtime.LockOSThread()
-		for f := range work {
-			done <- f()
-		}
-	}()
-	t.Cleanup(func() { close(work) })
-	in := func(f func() error) {
-		t.Helper()
-		work <- f
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
-	}
-	in(func() error {
-		ns, err := netns.New()
-		if err != nil {
-			return fmt.Errorf("make a network namespace: %w", err)
-		}
-		return ns.Close() // the thread keeps it
-	})
-	return in
-}
-
 // cable makes a pair of interfaces, called eth<index> and far<index>, and takes both up.
-func cable(index int) error {
-	near, far := fmt.Sprintf("eth%d", index), fmt.Sprintf("far%d", index)
-	err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: near, Index: index}, PeerName: far})
-	if err != nil {
-		return err
-	}
-	return errors.Join(up(near), up(far))
-}
-
-func up(name string) error   { return change(name, netlink.LinkSetUp) }
-func down(name string) error { return change(name, netlink.LinkSetDown) }
-
-func change(name string, how func(netlink.Link) error) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	return how(l)
+func cable(in *netns.Namespace, index int) {
+	netns.Cable(netns.End{Namespace: in, Interface: fmt.Sprintf("eth%d", index), Index: index},
+		netns.End{Namespace: in, Interface: fmt.Sprintf("far%d", index)})
 }
 
 // kernel reads what the calling thread's namespace is a member of, on interfaces of
@@ -135,13 +87,10 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 
 // TestMany joins more than one socket may hold, on two interfaces.
 func TestMany(t *testing.T) {
-	in := namespace(t)
-	in(func() error {
-		if err := os.WriteFile("/proc/sys/net/ipv4/igmp_max_memberships", []byte("20"), 0); err != nil {
-			return err
-		}
-		return errors.Join(cable(100), cable(101))
-	})
+	in := netns.New(t)
+	in.Sysctl("net.ipv4.igmp_max_memberships", "20")
+	cable(in, 100)
+	cable(in, 101)
 	var all []Membership
 	for _, index := range []int{100, 101} {
 		for n := range 128 {
@@ -149,33 +98,33 @@ func TestMany(t *testing.T) {
 		}
 	}
 	m := New(quiet())
-	in(func() error { return m.Set("sinks", all) })
-	in(func() error { return expect(m, all) })
+	in.Do(func() error { return m.Set("sinks", all) })
+	in.Do(func() error { return expect(m, all) })
 	if got := len(m.sockets); got != 13 {
 		t.Errorf("%d sockets; want 13", got)
 	}
 	half := all[:128]
-	in(func() error { return m.Set("sinks", half) })
-	in(func() error { return expect(m, half) })
-	in(func() error { return m.Set("sinks", all) }) // fills the gaps
-	in(func() error { return expect(m, all) })
+	in.Do(func() error { return m.Set("sinks", half) })
+	in.Do(func() error { return expect(m, half) })
+	in.Do(func() error { return m.Set("sinks", all) }) // fills the gaps
+	in.Do(func() error { return expect(m, all) })
 	if got := len(m.sockets); got != 13 {
 		t.Errorf("%d sockets after leaving and joining half; want 13", got)
 	}
-	in(func() error { return m.Set("sinks", nil) })
-	in(func() error { return expect(m, nil) })
+	in.Do(func() error { return m.Set("sinks", nil) })
+	in.Do(func() error { return expect(m, nil) })
 	if len(m.sockets) != 0 || len(m.wanted) != 0 {
 		t.Errorf("%d sockets and %d owners remain", len(m.sockets), len(m.wanted))
 	}
-	in(func() error { return m.Set("sinks", all) })
-	in(m.Close)
-	in(func() error { return expect(m, nil) })
+	in.Do(func() error { return m.Set("sinks", all) })
+	in.Do(m.Close)
+	in.Do(func() error { return expect(m, nil) })
 }
 
 // TestOwners shares groups between owners.
 func TestOwners(t *testing.T) {
-	in := namespace(t)
-	in(func() error { return cable(100) })
+	in := netns.New(t)
+	cable(in, 100)
 	m := New(quiet())
 	defer m.Close()
 	list := func(groups ...int) (list []Membership) {
@@ -195,7 +144,7 @@ func TestOwners(t *testing.T) {
 		{"nobody", nil, list(4)},
 		{"sinks", nil, nil},
 	} {
-		in(func() error {
+		in.Do(func() error {
 			if err := m.Set(step.owner, step.wish); err != nil {
 				return err
 			}
@@ -210,8 +159,8 @@ func TestOwners(t *testing.T) {
 // TestErrors checks that one membership which cannot be does not hinder others, and
 // that the error names it.
 func TestErrors(t *testing.T) {
-	in := namespace(t)
-	in(func() error { return cable(100) })
+	in := netns.New(t)
+	cable(in, 100)
 	m := New(quiet())
 	defer m.Close()
 	good := []Membership{{100, group(1)}}
@@ -225,7 +174,7 @@ func TestErrors(t *testing.T) {
 		{Membership{100, netip.MustParseAddr("ff02::1")}, []string{"ff02::1", "not an IPv4 multicast group"}},
 		{Membership{100, netip.Addr{}}, []string{"not an IPv4 multicast group"}},
 	} {
-		in(func() error {
+		in.Do(func() error {
 			err := m.Set("sinks", []Membership{test.bad, good[0]})
 			for _, part := range test.says {
 				if err == nil || !strings.Contains(err.Error(), part) {
@@ -236,10 +185,8 @@ func TestErrors(t *testing.T) {
 		})
 	}
 
-	in(func() error {
-		if err := os.WriteFile("/proc/sys/net/ipv4/igmp_max_memberships", []byte("0"), 0); err != nil {
-			return err
-		}
+	in.Sysctl("net.ipv4.igmp_max_memberships", "0")
+	in.Do(func() error {
 		err := m.Set("ptp", []Membership{{100, group(3)}})
 		if !errors.Is(err, unix.ENOBUFS) || !strings.Contains(err.Error(), "eth100: ") {
 			return fmt.Errorf("with a limit of 0, Set = %v; want ENOBUFS and the interface's name", err)
@@ -251,32 +198,33 @@ func TestErrors(t *testing.T) {
 // TestInterfaceReturns removes an interface and makes another of the same index: the
 // kernel has forgotten the membership then, but not the socket.
 func TestInterfaceReturns(t *testing.T) {
-	in := namespace(t)
-	in(func() error { return errors.Join(cable(100), cable(101)) })
+	in := netns.New(t)
+	cable(in, 100)
+	cable(in, 101)
 	there := []netif.Interface{{Index: 100, Carrier: true}, {Index: 101, Carrier: true}}
 	all := []Membership{{100, group(1)}, {101, group(1)}}
 	m := New(quiet())
 	defer m.Close()
-	in(func() error { return errors.Join(m.Follow(there), m.Set("sinks", all)) })
-	in(func() error { return change("eth100", netlink.LinkDel) })
-	in(func() error { return m.Follow(there[1:]) })
-	in(func() error { return expect(m, all[1:]) })
-	in(func() error { return cable(100) })
-	in(func() error { return m.Follow(there) })
-	in(func() error { return expect(m, all) })
-	in(func() error { return m.Follow(there) })
-	in(func() error { return expect(m, all) })
+	in.Do(func() error { return errors.Join(m.Follow(there), m.Set("sinks", all)) })
+	in.Link("eth100", netlink.LinkDel)
+	in.Do(func() error { return m.Follow(there[1:]) })
+	in.Do(func() error { return expect(m, all[1:]) })
+	cable(in, 100)
+	in.Do(func() error { return m.Follow(there) })
+	in.Do(func() error { return expect(m, all) })
+	in.Do(func() error { return m.Follow(there) })
+	in.Do(func() error { return expect(m, all) })
 }
 
 // TestCarrierReturns pulls a cable and puts it back: the membership must be reported
 // again, which Linux does not do by itself.
 func TestCarrierReturns(t *testing.T) {
-	in := namespace(t)
-	in(func() error { return cable(100) })
+	in := netns.New(t)
+	cable(in, 100)
 	state := func(carrier bool) []netif.Interface { return []netif.Interface{{Index: 100, Carrier: carrier}} }
 	m := New(quiet())
 	defer m.Close()
-	in(func() error {
+	in.Do(func() error {
 		switchPort, err := capture("far100")
 		if err != nil {
 			return err
@@ -288,11 +236,11 @@ func TestCarrierReturns(t *testing.T) {
 		// By RFC 3376 §8.1 a report is repeated once.
 		return errors.Join(report(switchPort, group(1)), report(switchPort, group(1)))
 	})
-	in(func() error { return down("far100") })
-	in(func() error { return m.Follow(state(false)) })
-	in(func() error { return expect(m, []Membership{{100, group(1)}}) })
-	in(func() error { return up("far100") })
-	in(func() error {
+	in.Link("far100", netlink.LinkSetDown)
+	in.Do(func() error { return m.Follow(state(false)) })
+	in.Do(func() error { return expect(m, []Membership{{100, group(1)}}) })
+	in.Link("far100", netlink.LinkSetUp)
+	in.Do(func() error {
 		switchPort, err := capture("far100")
 		if err != nil {
 			return err
@@ -339,8 +287,8 @@ func report(fd int, group netip.Addr) error {
 
 // TestConcurrent has owners come and go at once; the race detector looks on.
 func TestConcurrent(t *testing.T) {
-	in := namespace(t)
-	in(func() error { return cable(100) })
+	in := netns.New(t)
+	cable(in, 100)
 	m := New(quiet())
 	var owners sync.WaitGroup
 	for n := range 8 {
@@ -355,7 +303,7 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	owners.Wait()
-	in(func() error { return expect(m, nil) })
+	in.Do(func() error { return expect(m, nil) })
 	if len(m.sockets) != 0 || len(m.wanted) != 0 {
 		t.Errorf("%d sockets and %d owners remain", len(m.sockets), len(m.wanted))
 	}

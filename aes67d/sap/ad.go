@@ -17,6 +17,9 @@ type ad struct {
 	forget time.Time
 }
 
+// forgotten tells that nobody knows of it any more.
+func (a *ad) forgotten(now time.Time) bool { return !a.forget.IsZero() && !now.Before(a.forget) }
+
 // newAd makes the packets of an announcement.
 func newAd(e Entry, hash uint16) (*ad, error) {
 	a := &ad{Entry: e, hash: hash}

@@ -33,7 +33,9 @@ type Directory struct {
 	// announced has what is announced now, by its key.
 	announced map[string]*ad
 	// ads has that and what was deleted of late, by hash.
-	ads    map[uint16]*ad
+	ads map[uint16]*ad
+	// swept is when what may be forgotten was last taken out of ads.
+	swept  time.Time
 	others census
 	// ended tells that everything has been taken back.
 	ended bool
@@ -70,7 +72,10 @@ func (d *Directory) Set(entries []Entry) error {
 		return nil
 	}
 	now := time.Now()
-	maps.DeleteFunc(d.ads, func(_ uint16, a *ad) bool { return !a.forget.IsZero() && !now.Before(a.forget) })
+	if now.Sub(d.swept) >= time.Second {
+		d.swept = now
+		maps.DeleteFunc(d.ads, func(_ uint16, a *ad) bool { return a.forgotten(now) })
+	}
 	next := make(map[string]*ad, len(entries))
 	var errs []error
 	for _, e := range entries {
@@ -82,7 +87,7 @@ func (d *Directory) Set(entries []Entry) error {
 			next[e.Key] = old
 			continue
 		}
-		a, err := d.advertise(e)
+		a, err := d.advertise(e, now)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -109,11 +114,11 @@ func (d *Directory) Set(entries []Entry) error {
 
 // advertise finds a hash for e that no other session of ours has. What was deleted a
 // moment ago and comes back is the same as before.
-func (d *Directory) advertise(e Entry) (*ad, error) {
+func (d *Directory) advertise(e Entry, now time.Time) (*ad, error) {
 	h := hashOf(e.SDP)
 	for range math.MaxUint16 {
 		a := d.ads[h]
-		if a == nil {
+		if a == nil || a.forgotten(now) {
 			a, err := newAd(e, h)
 			if err != nil {
 				return nil, err
@@ -380,7 +385,7 @@ func (d *Directory) notice(g Datagram, p Packet, now time.Time) bool {
 	if !slices.ContainsFunc(d.links, func(l *link) bool { return l.Index == g.Interface }) {
 		return false // of an interface that we have just left
 	}
-	if a := d.ads[p.Hash]; a != nil && a.Origin == p.Origin && (a.forget.IsZero() || now.Before(a.forget)) {
+	if a := d.ads[p.Hash]; a != nil && a.Origin == p.Origin && !a.forgotten(now) {
 		return !slices.ContainsFunc(d.links, func(l *link) bool { return !l.Loopback })
 	}
 	if g.Group == d.group {

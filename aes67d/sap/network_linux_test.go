@@ -7,88 +7,29 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"aes67os/aes67d/netif"
+	"aes67os/test/netns"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
-
-	"aes67os/aes67d/netif"
 )
 
-// These tests use real sockets in network namespaces that they make, joined by cables
-// (veth pairs), and so need root.
+// These tests use real sockets in network namespaces that they make, and so need root.
 
-// inside runs something in a network namespace and fails the test on an error.
-type inside func(func() error)
-
-// namespace makes a network namespace, which lasts as long as the test or a socket in it.
-func namespace(t *testing.T) inside {
-	t.Helper()
-	work, done := make(chan func() error), make(chan error)
-	go func() {
-		// Never unlocked: the thread is spoilt and ends with the goroutine.
-		runtime.LockOSThread()
-		for f := range work {
-			done <- f()
-		}
-	}()
-	t.Cleanup(func() { close(work) })
-	in := func(f func() error) {
-		t.Helper()
-		work <- f
-		if err := <-done; err != nil {
-			t.Fatal(err)
-		}
+// cable joins two namespaces with interfaces of the number given, of addresses
+// 10.67.number.1 and .2.
+func cable(a, b *netns.Namespace, number int) {
+	end := func(n *netns.Namespace, host int) netns.End {
+		return netns.End{Namespace: n, Interface: fmt.Sprint("eth", number), Addresses: []string{fmt.Sprintf("10.67.%d.%d/24", number, host)}}
 	}
-	in(func() error {
-		ns, err := netns.New()
-		if err != nil {
-			return fmt.Errorf("make a network namespace: %w", err)
-		}
-		return errors.Join(configure("lo", "127.0.0.1/8"), ns.Close()) // the thread keeps it
-	})
-	return in
-}
-
-// cable joins two namespaces with interfaces of the name and number given, of
-// addresses 10.67.number.1 and .2.
-func cable(t *testing.T, a, b inside, number int) {
-	t.Helper()
-	name := fmt.Sprint("eth", number)
-	var other netns.NsHandle
-	b(func() (err error) {
-		other, err = netns.Get()
-		return err
-	})
-	defer other.Close()
-	a(func() error {
-		return netlink.LinkAdd(&netlink.Veth{
-			LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name, PeerNamespace: netlink.NsFd(other),
-		})
-	})
-	for i, in := range []inside{a, b} {
-		in(func() error { return configure(name, fmt.Sprintf("10.67.%d.%d/24", number, i+1)) })
-	}
-}
-
-// configure gives an interface an address and takes it up.
-func configure(name, address string) error {
-	l, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	a, err := netlink.ParseAddr(address)
-	if err != nil {
-		return err
-	}
-	return errors.Join(netlink.AddrReplace(l, a), netlink.LinkSetUp(l))
+	netns.Cable(end(a, 1), end(b, 2))
 }
 
 // interfaces finds interfaces by name. Nobody waits for the carrier here: what is sent
@@ -116,17 +57,17 @@ func interfaces(names ...string) (list []netif.Interface, err error) {
 // realHost is a directory on real interfaces.
 type realHost struct {
 	*Directory
-	in     inside
+	in     *netns.Namespace
 	events chan Event
 	stop   func()
 }
 
 // run runs a directory on interfaces of a namespace until the test ends.
-func run(t *testing.T, in inside, names ...string) *realHost {
+func run(t *testing.T, in *netns.Namespace, names ...string) *realHost {
 	t.Helper()
 	h := &realHost{in: in, events: make(chan Event, 10000)}
 	ctx, cancel := context.WithCancel(context.Background())
-	in(func() error {
+	in.Do(func() error {
 		socket, err := Open(ctx)
 		if err != nil {
 			return err
@@ -153,7 +94,7 @@ func run(t *testing.T, in inside, names ...string) *realHost {
 
 // use tells which interfaces there are.
 func (h *realHost) use(names ...string) {
-	h.in(func() error {
+	h.in.Do(func() error {
 		list, err := interfaces(names...)
 		h.SetInterfaces(list)
 		return err
@@ -185,10 +126,10 @@ func at(key, origin string) Entry {
 
 // TestOnTheWire has two hosts on two cables.
 func TestOnTheWire(t *testing.T) {
-	left, right := namespace(t), namespace(t)
-	cable(t, left, right, 1)
-	cable(t, left, right, 2)
-	left(func() error { return configure("eth1", "10.67.1.7/24") }) // one more
+	left, right := netns.New(t), netns.New(t)
+	cable(left, right, 1)
+	cable(left, right, 2)
+	left.Configure("eth1", "10.67.1.7/24") // one more
 	a, b := run(t, left, "eth1", "eth2"), run(t, right, "eth1", "eth2")
 	if err := errors.Join(a.Set([]Entry{at("1", "10.67.1.1"), at("3", "10.67.1.7")}), b.Set([]Entry{at("2", "10.67.2.2")})); err != nil {
 		t.Fatal(err)
@@ -200,16 +141,10 @@ func TestOnTheWire(t *testing.T) {
 	b.await(t, "announce 3.1 from 10.67.1.7")
 
 	// One interface goes and another comes, with another index.
-	left(func() error {
-		l, err := netlink.LinkByName("eth2")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkDel(l)
-	})
+	left.Link("eth2", netlink.LinkDel)
 	a.use("eth1")
 	b.use("eth1")
-	cable(t, left, right, 3)
+	cable(left, right, 3)
 	a.use("eth1", "eth3")
 	b.use("eth1", "eth3")
 	a.await(t, "announce 2.1 from 10.67.3.2")
@@ -237,8 +172,8 @@ func TestOnTheWire(t *testing.T) {
 			t.Fatalf("own packet told: %+v", e)
 		}
 	}
-	for _, in := range []inside{left, right} {
-		in(func() error {
+	for _, in := range []*netns.Namespace{left, right} {
+		in.Do(func() error {
 			text, err := os.ReadFile("/proc/thread-self/net/igmp")
 			if err == nil && (strings.Contains(string(text), "FFFFFFEF") || strings.Contains(string(text), "FE7F02E0")) {
 				err = fmt.Errorf("memberships remain:\n%s", text)
@@ -250,7 +185,7 @@ func TestOnTheWire(t *testing.T) {
 
 // TestOnLoopback tries out on a host without any other interface.
 func TestOnLoopback(t *testing.T) {
-	h := run(t, namespace(t), "lo")
+	h := run(t, netns.New(t), "lo")
 	if err := h.Set([]Entry{at("1", "127.0.0.1")}); err != nil {
 		t.Fatal(err)
 	}
@@ -266,11 +201,11 @@ func TestOnLoopback(t *testing.T) {
 func TestBesideOthers(t *testing.T) {
 	for name, option := range map[string]int{"SO_REUSEADDR": unix.SO_REUSEADDR, "SO_REUSEPORT": unix.SO_REUSEPORT} {
 		t.Run(name, func(t *testing.T) {
-			here, there := namespace(t), namespace(t)
-			cable(t, here, there, 1)
+			here, there := netns.New(t), netns.New(t)
+			cable(here, there, 1)
 			var program *ipv4.PacketConn
 			var index int
-			here(func() (err error) {
+			here.Do(func() (err error) {
 				program, index, err = openProgram(option)
 				return err
 			})
@@ -334,13 +269,13 @@ func openProgram(option int) (*ipv4.PacketConn, int, error) {
 // TestSocket checks what a socket passes over: what was not sent to a group it has
 // joined on that interface, and what is too long.
 func TestSocket(t *testing.T) {
-	left, right := namespace(t), namespace(t)
-	cable(t, left, right, 1)
-	cable(t, left, right, 2)
+	left, right := netns.New(t), netns.New(t)
+	cable(left, right, 1)
+	cable(left, right, 2)
 	var sockets [2]*Socket
 	var index [2][]netif.Interface
-	for i, in := range []inside{left, right} {
-		in(func() (err error) {
+	for i, in := range []*netns.Namespace{left, right} {
+		in.Do(func() (err error) {
 			if index[i], err = interfaces("eth1", "eth2"); err != nil {
 				return err
 			}
@@ -365,7 +300,7 @@ func TestSocket(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What others on the host have joined is not ours.
-	right(func() error {
+	right.Do(func() error {
 		program, err := net.ListenPacket("udp4", ":0")
 		if err != nil {
 			return err

@@ -69,6 +69,7 @@ func start(t *testing.T, name string, more ...func(*Options)) *rig {
 		Changed:  func(c Change) { r.set(func() { r.changes = append(r.changes, c) }) },
 		Log:      slog.New(slog.DiscardHandler),
 	}
+	r.driver.SetPTPStatus(driver.PTPStatus{Lock: driver.Locked, Grandmaster: driver.ClockID{0x00, 0x1d, 0xc1, 0xff, 0xfe, 0, 0, 1}})
 	for _, f := range more {
 		f(&o)
 	}

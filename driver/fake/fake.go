@@ -1,8 +1,8 @@
-// Package fake is a driver that moves no audio. It keeps streams in memory and has a
-// clock that is always locked, to a grandmaster that is made up. With it aes67d can be
-// tried out on a machine without the kernel module, and the rest of the daemon be
-// tested: a test plays the parts of the network, of ALSA applications and of whoever
-// unloads kernel modules with the methods that a driver.Driver does not have.
+// Package fake is a driver that moves no audio. It keeps streams in memory, and its clock
+// follows nobody unless told to. With it aes67d can be tried out on a machine without the
+// kernel module, and the rest of the daemon be tested: a test plays the parts of the
+// network, of ALSA applications and of whoever unloads kernel modules with the methods
+// that a driver.Driver does not have.
 package fake
 
 import (
@@ -15,9 +15,6 @@ import (
 
 	"aes67os/driver"
 )
-
-// Grandmaster is the clock that the fake follows unless told otherwise.
-var Grandmaster = driver.ClockID{0x00, 0x1D, 0xC1, 0xFF, 0xFE, 0x00, 0x00, 0x01}
 
 // Driver is a driver.Driver in memory. All of its methods are safe for concurrent use,
 // at any time, also from within the function given to Fail.
@@ -35,10 +32,9 @@ type Driver struct {
 	wake   chan struct{}
 }
 
-// New makes a driver whose clock is locked to [Grandmaster].
+// New makes a driver whose clock is not locked.
 func New() *Driver {
 	return &Driver{
-		ptp:     driver.PTPStatus{Lock: driver.Locked, Grandmaster: Grandmaster},
 		streams: make(map[driver.Handle]driver.Stream),
 		wake:    make(chan struct{}, 1),
 	}

@@ -95,6 +95,9 @@ func TestFake(t *testing.T) {
 		}
 
 		gone := errors.New("gone")
+		locked := driver.PTPStatus{Lock: driver.Locked, Grandmaster: driver.ClockID{7: 1}}
+		d.SetPTPStatus(locked)
+		synctest.Wait()
 		d.Interrupt(gone)
 		d.Interrupt(gone)
 		d.SetRate(96000) // of no device
@@ -108,7 +111,6 @@ func TestFake(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Errorf("Run() = %v; want nil", err)
 		}
-		locked := driver.PTPStatus{Lock: driver.Locked, Grandmaster: fake.Grandmaster}
 		wantEvents := []driver.Event{driver.Available{}, locked, driver.Unavailable{Err: gone}, driver.Available{}, locked}
 		if diff := cmp.Diff(wantEvents, events, cmpopts.EquateErrors()); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
