@@ -17,9 +17,10 @@ type saver struct {
 	// saved is the serial of the state on disk.
 	saved uint64
 
-	// disk is held by who writes; it guards written, the text that the file has.
-	disk    sync.Mutex
-	written []byte
+	// disk is held by who writes; it guards the text that the file has, and room for the
+	// next.
+	disk          sync.Mutex
+	written, room []byte
 }
 
 // write is one write of the file.
@@ -70,15 +71,15 @@ func (m *Manager) save() error {
 
 // write writes the file unless it is so already. Called with m.saver.disk held.
 func (m *Manager) write(st *state) error {
-	sources, sinks := m.texts.of(st)
-	b := join(sources, sinks, fmt.Sprintf(",\n  \"session_version\": %d", st.version))
-	if bytes.Equal(b, m.saver.written) {
+	s := &m.saver
+	s.room = m.texts.appendDocument(s.room[:0], st)
+	if bytes.Equal(s.room, s.written) {
 		return nil
 	}
-	if err := file.Replace(m.StatusFile, b, 0o644); err != nil {
+	if err := file.Replace(m.StatusFile, s.room, 0o644); err != nil {
 		return fmt.Errorf("%w, they are lost when the daemon ends: %w", ErrSave, err)
 	}
-	m.saver.written = b
+	s.written, s.room = s.room, s.written
 	return nil
 }
 

@@ -200,9 +200,9 @@ func (r *rig) onDisk() {
 	}
 	// What is kept of one answer for the next is the same as what is made anew.
 	for _, test := range []struct{ got, want []byte }{
-		{r.JSON(true, true), JSON(r.Sources(), r.Sinks())},
-		{r.JSON(true, false), JSON(r.Sources(), nil)},
-		{r.JSON(false, true), JSON(nil, r.Sinks())},
+		{r.AppendJSON(nil, true, true), AppendJSON(nil, r.Sources(), r.Sinks())},
+		{r.AppendJSON(nil, true, false), AppendJSON(nil, r.Sources(), nil)},
+		{r.AppendJSON(nil, false, true), AppendJSON(nil, nil, r.Sinks())},
 	} {
 		if diff := cmp.Diff(string(test.want), string(test.got)); diff != "" {
 			r.t.Errorf("JSON (-made anew +kept):\n%s", diff)
