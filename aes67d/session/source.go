@@ -248,7 +248,7 @@ func (st *state) shown(s *source) Source {
 
 // announcements are the sources that are being sent.
 func (st *state) announcements() []Announcement {
-	var list []Announcement
+	list := make([]Announcement, 0, len(st.sources))
 	for _, s := range st.sources {
 		if s != nil && s.placed.in(st) && s.text != "" {
 			list = append(list, Announcement{
