@@ -254,12 +254,12 @@ func TestSource(t *testing.T) {
 		r.onDisk()
 
 		// The same once more changes nothing for anybody.
-		handle := r.current.Load().sources[3].placed.handle
+		handle := r.current.Load().sources[3].inDriver.placed.handle
 		r.put(shown)
 		if again := r.sdp(3); again != text {
 			t.Errorf("SDP after no change:\n%s\nbefore:\n%s", again, text)
 		}
-		if h := r.current.Load().sources[3].placed.handle; h != handle {
+		if h := r.current.Load().sources[3].inDriver.placed.handle; h != handle {
 			t.Errorf("the driver's stream was replaced though nothing has changed")
 		}
 		// A change keeps the SSRC, and raises the version.
@@ -561,6 +561,7 @@ func TestTryAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, file string) {
 		r := start(t, file)
 		r.put(exampleSource(0))
+		r.putSink(exampleSink(0))
 		r.driver.Interrupt(errors.New("away"))
 		synctest.Wait()
 		r.driver.Fail(func(driver.Stream) error { return driver.ErrRefused })
@@ -569,10 +570,13 @@ func TestTryAgain(t *testing.T) {
 		if n := len(r.driver.Streams()); n != 0 {
 			t.Fatalf("%d streams; want none yet", n)
 		}
+		if _, err := r.SinkStatus(t.Context(), 0); err == nil || !strings.Contains(err.Error(), driver.ErrRefused.Error()) {
+			t.Errorf("status of a sink that is refused: %v; want the reason", err)
+		}
 		r.driver.Fail(nil)
 		sleep(again)
-		if n := len(r.driver.Streams()); n != 1 {
-			t.Errorf("%d streams %v later; want 1", n, again)
+		if n := len(r.driver.Streams()); n != 2 {
+			t.Errorf("%d streams %v later; want 2", n, again)
 		}
 	})
 }
