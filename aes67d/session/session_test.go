@@ -803,6 +803,10 @@ func TestMany(t *testing.T) {
 						if err := errors.Join(r.PutSource(t.Context(), s), r.PutSink(t.Context(), k)); err != nil {
 							t.Error(err)
 						}
+						// Whoever wrote the file, for this call or for another, it is there.
+						if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), `"`+s.Name+`"`) {
+							t.Errorf("source %d, round %d, is put and not on disk: %v", id, round, err)
+						}
 						mu.Lock()
 						want[id] = s.Name
 						mu.Unlock()

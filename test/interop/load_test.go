@@ -90,14 +90,14 @@ func do(d *aes67d.Daemon, c load.Call) error {
 		return err
 	}
 	if !has(string(file), c) {
-		return fmt.Errorf("%s is answered, and not in the status file:\n%s", what, file)
+		return fmt.Errorf("%s is answered, and not in the status file", what)
 	}
 	status, answer, err = d.Do(http.MethodGet, "/api/"+c.Stream.Kind+"s", "")
 	if err != nil || status != http.StatusOK {
 		return fmt.Errorf("after %s: %d %s, %w", what, status, answer, err)
 	}
 	if !has(answer, c) {
-		return fmt.Errorf("%s has got lost:\n%s", what, answer)
+		return fmt.Errorf("%s has got lost", what)
 	}
 	return nil
 }
