@@ -6,10 +6,11 @@
 // nobody has written is silence, because a position is cleared before it is used again.
 //
 // Readers and writers do not wait for each other. Where they meet at one position, each
-// sample is either the old or the new one.
+// sample is either the old or the new one: that is what Go's memory model says of words
+// that are read and written at the same time. Atomic stores would say no more here, and
+// cost ten times as much on x86 (121 ns instead of 13 for 48 samples). Programs built with
+// the race detector, which cannot know that this is meant, have them all the same.
 package ring
-
-import "sync/atomic"
 
 // Ring is a ring of samples for each channel. Samples have 32 bits, full scale is 2³¹.
 type Ring struct {
@@ -39,25 +40,30 @@ func (r *Ring) Samples() int { return int(r.mask + 1) }
 // Write puts samples of a channel where they belong, from position on.
 func (r *Ring) Write(channel int, position int64, samples []int32) {
 	line := r.channels[channel]
-	for i, s := range samples {
-		atomic.StoreInt32(&line[(position+int64(i))&r.mask], s)
+	for len(samples) > 0 {
+		n := put(line[position&r.mask:], samples)
+		position, samples = position+int64(n), samples[n:]
 	}
 }
 
 // Read gets samples of a channel, from position on.
 func (r *Ring) Read(channel int, position int64, into []int32) {
 	line := r.channels[channel]
-	for i := range into {
-		into[i] = atomic.LoadInt32(&line[(position+int64(i))&r.mask])
+	for len(into) > 0 {
+		n := get(into, line[position&r.mask:])
+		position, into = position+int64(n), into[n:]
 	}
 }
 
 // Clear makes all channels silent in [from, to).
 func (r *Ring) Clear(from, to int64) {
 	from = max(from, to-r.mask-1)
-	for _, line := range r.channels {
-		for p := from; p < to; p++ {
-			atomic.StoreInt32(&line[p&r.mask], 0)
+	for from < to {
+		start := from & r.mask
+		n := min(to-from, r.mask+1-start)
+		for _, line := range r.channels {
+			wipe(line[start : start+n])
 		}
+		from += n
 	}
 }
