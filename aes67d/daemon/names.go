@@ -26,6 +26,10 @@ const (
 	sessionSubtype = "_ravenna_session"
 )
 
+// bunch is how long changes are gathered: many come together, and a source that is removed
+// and put again meanwhile stays known.
+const bunch = 20 * time.Millisecond
+
 // namesAgain is how long to wait before the network is tried again.
 const namesAgain = 5 * time.Second
 
@@ -196,6 +200,11 @@ func (n *names) publish(ctx context.Context, r *mdns.Responder, loopback bool) {
 		case <-ctx.Done():
 			return
 		case <-n.wake:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(bunch):
 		}
 	}
 }

@@ -81,7 +81,6 @@ func startBrowsing(t *testing.T, n *network) (*host, *station, *reports) {
 func startStoppable(t *testing.T, n *network) (*host, *station, *reports, func()) {
 	t.Helper()
 	h := start(t, n, "box", "10.0.0.1")
-	t.Cleanup(h.stop)
 	peer := listener(t, n)
 	peer.listen(t, settle)
 	got := new(reports)
@@ -201,7 +200,6 @@ func TestFinds(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *network) {
 		h, _, got := startBrowsing(t, n)
 		desk := start(t, n, "desk", "10.0.0.2")
-		defer desk.stop()
 		got.want(t, settle)
 		begin := time.Now()
 		withdraw := desk.Publish(Service{
@@ -474,7 +472,6 @@ func TestManySessions(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *network) {
 		_, peer, got := startBrowsing(t, n)
 		box := start(t, n, "desk", "10.0.0.2")
-		defer box.stop()
 		peer.listen(t, settle)
 		begin := time.Now()
 		var want []string

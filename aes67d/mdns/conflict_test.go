@@ -29,8 +29,7 @@ func addresses(t *testing.T, peer *station, name string) []string {
 func TestNameTaken(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *network) {
 		_, peer := startSettled(t, n)
-		second := start(t, n, "box", "10.0.0.2", page)
-		defer second.stop()
+		start(t, n, "box", "10.0.0.2", page)
 		peer.listen(t, settle)
 		got := map[string][]string{
 			"box.local.":   addresses(t, peer, "box.local."),
@@ -52,10 +51,8 @@ func TestNameTaken(t *testing.T) {
 // 6762 §8.2 it is the one with the later address.
 func TestSameTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *network) {
-		a := start(t, n, "box", "10.0.0.1")
-		defer a.stop()
-		b := start(t, n, "box", "10.0.0.2")
-		defer b.stop()
+		start(t, n, "box", "10.0.0.1")
+		start(t, n, "box", "10.0.0.2")
 		peer := listener(t, n)
 		peer.listen(t, 2*settle)
 		if diff := cmp.Diff([]string{"10.0.0.2"}, addresses(t, peer, "box.local.")); diff != "" {
@@ -125,8 +122,7 @@ func TestDefends(t *testing.T) {
 func TestCrowded(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *network) {
 		peer := listener(t, n)
-		h := start(t, n, "box", "10.0.0.1")
-		defer h.stop()
+		start(t, n, "box", "10.0.0.1")
 		quickest := time.Hour
 		for attempt := 1; attempt <= conflictLimit+3; attempt++ {
 			begin := time.Now()

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aes67os/test/avahi"
+	"aes67os/test/background"
 	"aes67os/test/netns"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,7 +23,9 @@ import (
 // respond runs a responder on the real links of a namespace until the test ends.
 func respond(t *testing.T, in *netns.Namespace, name string, services ...Service) (r *Responder) {
 	t.Helper()
+	// The links end after the responder.
 	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
 	in.Do(func() error {
 		links, err := WatchLinks(ctx, false, quiet())
 		if err != nil {
@@ -38,14 +41,7 @@ func respond(t *testing.T, in *netns.Namespace, name string, services ...Service
 	for _, s := range services {
 		r.Publish(s)
 	}
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run(%s) = %v; want nil", name, err)
-		}
-	})
+	background.Run(t, r.Run)
 	return r
 }
 
@@ -165,7 +161,7 @@ func TestAvahi(t *testing.T) {
 	studio.Resolves("studio-2.local", "10.67.1.1")
 	studio.Resolves("studio.local", "10.67.1.2")
 	// The instance is another name, and Avahi has no service of it.
-	studio.Finds("_http._tcp", avahi.Service{
+	studio.Browse("_http._tcp").Finds(avahi.Service{
 		Name: "studio", Type: "_http._tcp", Host: "studio-2.local", Address: "10.67.1.1", Port: 80, Text: `"path=/"`,
 	})
 
@@ -228,7 +224,7 @@ func TestAvahiSessions(t *testing.T) {
 	}
 	every(`found "Daemon 1 Mic" box.local 10.67.3.1:8854 [] if0`, box)
 	every(`found "Daemon 2 Talk" desk.local 10.67.3.2:8854 [] if0`, desk)
-	studio.Finds("_ravenna_session._sub._rtsp._tcp",
+	studio.Browse("_ravenna_session._sub._rtsp._tcp").Finds(
 		found("Daemon 1 Mic", "box.local", "10.67.3.1"), found("Daemon 2 Talk", "desk.local", "10.67.3.2"))
 
 	end := studio.Publish("Büro 2.0", "_rtsp._tcp", "_ravenna_session", 9010, "v=1", `q="`)
@@ -255,7 +251,7 @@ func TestLateBrowser(t *testing.T) {
 		sessions = append(sessions, found(name, "box.local", "10.67.4.1"))
 	}
 	respond(t, one, "box", sources...)
-	studio.Finds("_rtsp._tcp", sessions...)
+	studio.Browse("_rtsp._tcp").Finds(sessions...)
 	until := watch(t, respond(t, two, "desk"))
 	for i := range 64 {
 		until(fmt.Sprintf(`found "Daemon 1 Mic %02d" box.local 10.67.4.1:8854 [] if0`, i))

@@ -125,10 +125,8 @@ func TestOnRename(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, n *network) {
-				other := start(t, n, "other", "10.0.0.2", test.others...)
-				defer other.stop()
+				start(t, n, "other", "10.0.0.2", test.others...)
 				h := start(t, n, "box", "10.0.0.1")
-				defer h.stop()
 				time.Sleep(settle)
 				var got []string
 				for _, name := range test.ours {
@@ -213,8 +211,7 @@ func TestLegacyLong(t *testing.T) {
 				for i := range test.services {
 					services = append(services, source(fmt.Sprint("Mic ", i)))
 				}
-				h := start(t, n, "box", "10.0.0.1", services...)
-				defer h.stop()
+				start(t, n, "box", "10.0.0.1", services...)
 				resolver := n.station("10.0.0.7:40000")
 				resolver.listen(t, settle)
 				q := query(session, dns.TypePTR)

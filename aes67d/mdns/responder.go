@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"aes67os/aes67d/wire"
 )
 
 // Responder announces a host and its services, and finds those of others. Make one
@@ -101,27 +103,8 @@ func (r *Responder) renamed(c *claim) {
 // Run answers and browses until ctx ends, says goodbye and returns nil. It returns an
 // error when the wire or the list of links fails. In either case it closes the wire.
 func (r *Responder) Run(ctx context.Context) error {
-	packets := make(chan Packet)
-	failed := make(chan error, 1)
-	stop := make(chan struct{})
-	var receiver sync.WaitGroup
-	defer receiver.Wait()
-	defer r.wire.Close()
-	defer close(stop)
-	receiver.Go(func() {
-		for {
-			p, err := r.wire.Receive()
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case packets <- p:
-			case <-stop:
-				return
-			}
-		}
-	})
+	packets, failed, stop := wire.Pump(r.wire.Receive, r.wire.Close)
+	defer stop()
 
 	err := r.loop(ctx, packets, failed)
 	if err != nil {

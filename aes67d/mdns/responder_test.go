@@ -52,7 +52,6 @@ func listener(t *testing.T, n *network) *station {
 func startSettled(t *testing.T, n *network) (*host, *station) {
 	t.Helper()
 	h := start(t, n, "box", "10.0.0.1", page)
-	t.Cleanup(h.stop)
 	peer := listener(t, n)
 	peer.listen(t, settle)
 	return h, peer
@@ -62,8 +61,7 @@ func TestProbesThenAnnounces(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *network) {
 		peer := listener(t, n)
 		begin := time.Now()
-		h := start(t, n, "box", "10.0.0.1", page)
-		defer h.stop()
+		start(t, n, "box", "10.0.0.1", page)
 		got := peer.listen(t, settle)
 		if len(got) != probes+announcements {
 			t.Fatalf("heard %d messages; want %d", len(got), probes+announcements)
@@ -177,8 +175,7 @@ func TestAnswers(t *testing.T) {
 func TestSilentWhileProbing(t *testing.T) {
 	inBubble(t, func(t *testing.T, n *network) {
 		peer := listener(t, n)
-		h := start(t, n, "box", "10.0.0.1")
-		defer h.stop()
+		start(t, n, "box", "10.0.0.1")
 		peer.ask(t, query("box.local.", dns.TypeA))
 		for _, m := range peer.listen(t, 700*time.Millisecond) {
 			if m.Response {

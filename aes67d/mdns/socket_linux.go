@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
+
+	"aes67os/aes67d/wire"
 
 	"golang.org/x/net/ipv4"
-	"golang.org/x/sys/unix"
 )
 
 // maxPacket is the longest packet, headers included (RFC 6762 §17).
@@ -22,41 +22,9 @@ type Socket struct {
 
 // Open returns a socket on port 5353 that shares the port with other responders.
 func Open(ctx context.Context) (*Socket, error) {
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var failed error
-		err := c.Control(func(fd uintptr) {
-			for _, o := range []struct{ level, option, value int }{
-				{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
-				{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1},
-				// Without this the kernel also delivers what arrives on links that
-				// some other program has joined the group on.
-				{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
-			} {
-				if failed == nil {
-					failed = unix.SetsockoptInt(int(fd), o.level, o.option, o.value)
-				}
-			}
-		})
-		if err != nil {
-			return err
-		}
-		return failed
-	}}
-	udp, err := config.ListenPacket(ctx, "udp4", fmt.Sprintf(":%d", Port))
+	_, conn, err := wire.Listen(ctx, Port)
 	if err != nil {
-		return nil, fmt.Errorf("open the multicast DNS socket: %w", err)
-	}
-	conn := ipv4.NewPacketConn(udp)
-	for _, set := range []func() error{
-		func() error { return conn.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true) },
-		func() error { return conn.SetMulticastTTL(255) }, // RFC 6762 §11
-		func() error { return conn.SetTTL(255) },
-		func() error { return conn.SetMulticastLoopback(true) }, // programs on this host ask too
-	} {
-		if err := set(); err != nil {
-			udp.Close()
-			return nil, fmt.Errorf("set up the multicast DNS socket: %w", err)
-		}
+		return nil, err
 	}
 	return &Socket{conn: conn}, nil
 }

@@ -1,7 +1,6 @@
 package mdns
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"net"
@@ -10,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"aes67os/test/background"
 
 	"github.com/miekg/dns"
 )
@@ -159,15 +160,7 @@ func start(t *testing.T, n *network, name, address string, services ...Service) 
 	for _, s := range services {
 		h.Publish(s)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
-	h.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run(%s) = %v; want nil", name, err)
-		}
-	})
+	h.stop = background.Run(t, h.Run)
 	changes <- links(address + "/24")
 	return h
 }

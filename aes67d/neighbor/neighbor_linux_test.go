@@ -13,18 +13,15 @@ import (
 
 // TestResolve has a router between two networks.
 func TestResolve(t *testing.T) {
-	us, router := netns.New(t), netns.New(t)
-	netns.Cable(netns.End{Namespace: us, Interface: "eth0", Addresses: []string{"192.0.2.1/24"}},
-		netns.End{Namespace: router, Interface: "eth0", Addresses: []string{"192.0.2.254/24", "198.51.100.1/24"}})
+	us, router := netns.Pair(t, "192.0.2.1/24", "192.0.2.254/24")
+	router.Configure("eth0", "198.51.100.1/24")
 	var theirs net.HardwareAddr
-	router.Do(func() error {
-		l, err := netlink.LinkByName("eth0")
-		if err == nil {
-			theirs = l.Attrs().HardwareAddr
-		}
-		return err
+	router.Link("eth0", func(l netlink.Link) error {
+		theirs = l.Attrs().HardwareAddr
+		return nil
 	})
 	us.Run("ip", "route", "add", "default", "via", "192.0.2.254")
+	index := us.Index("eth0")
 	for _, test := range []struct {
 		name, host string
 		want       net.HardwareAddr
@@ -37,11 +34,7 @@ func TestResolve(t *testing.T) {
 		{"nobody", "192.0.2.77", nil, "192.0.2.77 does not answer"},
 	} {
 		us.Do(func() error {
-			l, err := netlink.LinkByName("eth0")
-			if err != nil {
-				return err
-			}
-			mac, err := Resolve(t.Context(), l.Attrs().Index, netip.MustParseAddr(test.host))
+			mac, err := Resolve(t.Context(), index, netip.MustParseAddr(test.host))
 			switch {
 			case test.words != "" && (err == nil || !strings.Contains(err.Error(), test.words)):
 				t.Errorf("%s: %v, %v; want an error with %q", test.name, mac, err, test.words)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"aes67os/aes67d/rtsp"
+	"aes67os/test/background"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -236,10 +237,7 @@ func TestEndToEnd(t *testing.T) {
 	serve := func(l net.Listener, sdp string) (s *rtsp.Server, stop func()) {
 		s = rtsp.NewServer(slog.New(slog.DiscardHandler))
 		s.Set([]rtsp.Source{{ID: 1, Name: "Küche / daemon", SDP: sdp}})
-		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan error, 1)
-		go func() { ended <- s.Run(ctx, l) }()
-		return s, func() { cancel(); <-ended }
+		return s, background.Run(t, func(ctx context.Context) error { return s.Run(ctx, l) })
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -248,10 +246,7 @@ func TestEndToEnd(t *testing.T) {
 	address := netip.MustParseAddrPort(l.Addr().String())
 	changed := make(chan struct{}, 10)
 	table := New(slog.New(slog.DiscardHandler), func() { changed <- struct{}{} })
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan struct{})
-	go func() { defer close(ended); table.Run(ctx) }()
-	defer func() { cancel(); <-ended }()
+	background.Run(t, func(ctx context.Context) error { table.Run(ctx); return nil })
 
 	s, stop := serve(l, example(1, 0))
 	table.Found(Instance{Name: "Küche / daemon", Domain: "local", Address: address})
@@ -277,9 +272,8 @@ func TestEndToEnd(t *testing.T) {
 	if l, err = net.Listen("tcp", address.String()); err != nil {
 		t.Fatal(err)
 	}
-	_, stop = serve(l, example(1, 2))
+	serve(l, example(1, 2))
 	expect("restarted", example(1, 2))
 	table.Lost("Küche / daemon", "local")
 	expect("gone")
-	stop()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,11 +22,17 @@ func (s *server) json(b body) gin.HandlerFunc {
 			refuse(c, http.StatusInternalServerError, err.Error())
 			return
 		}
-		// A list may be larger than what the kernel takes from us at once, and the
-		// client may never read it. Where there is no connection there is no deadline.
-		_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(writeLimit))
-		c.Data(http.StatusOK, gin.MIMEJSON, text)
+		answer(c, text)
 	}
+}
+
+// answer answers with JSON.
+func answer(c *gin.Context, text []byte) {
+	// A list may be larger than what the kernel takes from us at once, and the client may
+	// never read it. Where there is no connection there is no deadline.
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(writeLimit))
+	c.Header("Content-Length", strconv.Itoa(len(text)))
+	c.Data(http.StatusOK, gin.MIMEJSON, text)
 }
 
 // indented writes v as the known daemon does, for people read it with curl.

@@ -60,7 +60,7 @@ func (s *sessions) Sinks() []session.Sink {
 	return slices.SortedFunc(maps.Values(s.sink), func(a, b session.Sink) int { return cmp.Compare(a.ID, b.ID) })
 }
 
-func (s *sessions) JSON(sources, sinks bool) []byte {
+func (s *sessions) AppendJSON(b []byte, sources, sinks bool) []byte {
 	var (
 		sourceList []session.Source
 		sinkList   []session.Sink
@@ -71,7 +71,7 @@ func (s *sessions) JSON(sources, sinks bool) []byte {
 	if sinks {
 		sinkList = append([]session.Sink{}, s.Sinks()...)
 	}
-	return session.JSON(sourceList, sinkList)
+	return session.AppendJSON(b, sourceList, sinkList)
 }
 
 func (s *sessions) PutSource(_ context.Context, source session.Source) error {

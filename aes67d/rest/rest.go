@@ -19,6 +19,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"aes67os/aes67d/config"
 	"aes67os/aes67d/events"
@@ -43,8 +44,8 @@ type Sessions interface {
 	// Sources and Sinks list the streams by id.
 	Sources() []session.Source
 	Sinks() []session.Sink
-	// JSON is [session.JSON] of those lists that are asked for.
-	JSON(sources, sinks bool) []byte
+	// AppendJSON is [session.AppendJSON] of those lists that are asked for.
+	AppendJSON(b []byte, sources, sinks bool) []byte
 	PutSource(ctx context.Context, s session.Source) error
 	RemoveSource(ctx context.Context, id int) error
 	SourceSDP(id int) (string, error)
@@ -98,6 +99,8 @@ type server struct {
 	*API
 	statuses  statuses
 	listeners listeners
+	// buffers are for long answers.
+	buffers sync.Pool
 }
 
 func (a *API) router() *gin.Engine {
@@ -118,9 +121,9 @@ func (a *API) router() *gin.Engine {
 	get("/api/ptp/config", s.json(s.ptpConfig))
 	r.POST("/api/ptp/config", s.setPTPConfig)
 	get("/api/ptp/status", s.json(s.ptpStatus))
-	get("/api/sources", s.json(s.sources))
-	get("/api/sinks", s.json(s.sinks))
-	get("/api/streams", s.json(s.streams))
+	get("/api/sources", s.lists(true, false))
+	get("/api/sinks", s.lists(false, true))
+	get("/api/streams", s.lists(true, true))
 	r.PUT("/api/source/:id", s.putSource)
 	r.DELETE("/api/source/:id", s.removeSource)
 	get("/api/source/sdp/:id", s.sourceSDP)

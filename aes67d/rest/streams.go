@@ -11,11 +11,23 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-func (s *server) sources() ([]byte, error) { return s.Sessions.JSON(true, false), nil }
+func (s *server) sources() ([]byte, error) { return s.Sessions.AppendJSON(nil, true, false), nil }
 
-func (s *server) sinks() ([]byte, error) { return s.Sessions.JSON(false, true), nil }
+func (s *server) sinks() ([]byte, error) { return s.Sessions.AppendJSON(nil, false, true), nil }
 
-func (s *server) streams() ([]byte, error) { return s.Sessions.JSON(true, true), nil }
+// lists answers with lists of streams. Their memory is used again: they are long, and
+// pages ask for them all the time.
+func (s *server) lists(sources, sinks bool) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		b, ok := s.buffers.Get().(*[]byte)
+		if !ok {
+			b = new([]byte)
+		}
+		*b = s.Sessions.AppendJSON((*b)[:0], sources, sinks)
+		answer(c, *b)
+		s.buffers.Put(b)
+	}
+}
 
 func (s *server) putSource(c *gin.Context) {
 	var source session.Source

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"aes67os/test/background"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -30,20 +32,18 @@ func ours() []Source {
 // serve runs s on loopback until the test ends.
 func serve(t *testing.T, s *Server) (address string) {
 	t.Helper()
+	l, _ := serveOn(t, s)
+	return l.Addr().String()
+}
+
+// serveOn is serve, with the listener and a way to end it before.
+func serveOn(t *testing.T, s *Server) (l net.Listener, stop func()) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, l) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run() = %v", err)
-		}
-	})
-	return l.Addr().String()
+	return l, background.Run(t, func(ctx context.Context) error { return s.Run(ctx, l) })
 }
 
 // exchange sends text and returns all that comes until the server has answered n
@@ -362,19 +362,10 @@ func TestFull(t *testing.T) {
 func TestRunEnds(t *testing.T) {
 	s := NewServer(quiet())
 	s.Set(ours())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, l) }()
+	l, stop := serveOn(t, s)
 	conn := dialTest(t, l.Addr().String())
 	exchange(t, conn, describeRequest, 1)
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("Run() = %v", err)
-	}
+	stop()
 	if _, err := bufio.NewReader(conn).ReadByte(); err != io.EOF {
 		t.Errorf("the client reads %v; want io.EOF", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"aes67os/aes67d/netif"
+	"aes67os/aes67d/wire"
 )
 
 // Directory announces sessions and hears of others'. Make one with [New]; its methods
@@ -271,27 +272,8 @@ func (d *Directory) poke() {
 // most, and returns nil. It returns an error when the wire fails. In either case it
 // closes the wire, and the directory is of no more use.
 func (d *Directory) Run(ctx context.Context) error {
-	packets := make(chan Datagram)
-	failed := make(chan error, 1)
-	stop := make(chan struct{})
-	var receiver sync.WaitGroup
-	defer receiver.Wait()
-	defer d.wire.Close()
-	defer close(stop)
-	receiver.Go(func() {
-		for {
-			p, err := d.wire.Receive()
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case packets <- p:
-			case <-stop:
-				return
-			}
-		}
-	})
+	packets, failed, stop := wire.Pump(d.wire.Receive, d.wire.Close)
+	defer stop()
 	defer d.end()
 
 	timer := time.NewTimer(0)

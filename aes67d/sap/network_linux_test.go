@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"aes67os/aes67d/netif"
+	"aes67os/test/background"
 	"aes67os/test/netns"
 
 	"github.com/google/go-cmp/cmp"
@@ -66,9 +67,8 @@ type realHost struct {
 func run(t *testing.T, in *netns.Namespace, names ...string) *realHost {
 	t.Helper()
 	h := &realHost{in: in, events: make(chan Event, 10000)}
-	ctx, cancel := context.WithCancel(context.Background())
 	in.Do(func() error {
-		socket, err := Open(ctx)
+		socket, err := Open(t.Context())
 		if err != nil {
 			return err
 		}
@@ -79,16 +79,7 @@ func run(t *testing.T, in *netns.Namespace, names ...string) *realHost {
 	if err := h.Configure(LocalGroup, 100*time.Millisecond); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
-	h.stop = func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run = %v; want nil", err)
-		}
-		done <- nil
-	}
-	t.Cleanup(h.stop)
+	h.stop = background.Run(t, h.Run)
 	return h
 }
 

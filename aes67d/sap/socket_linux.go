@@ -9,17 +9,15 @@ import (
 	"os"
 	"syscall"
 
+	"aes67os/aes67d/wire"
+
 	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// ttl of what is sent (RFC 2974 §3).
-	ttl = 255
-	// receiveBuffer is room for the bursts of many devices, in bytes. The kernel
-	// gives what net.core.rmem_max allows.
-	receiveBuffer = 1 << 20
-)
+// receiveBuffer is room for the bursts of many devices, in bytes. The kernel gives what
+// net.core.rmem_max allows.
+const receiveBuffer = 1 << 20
 
 // Socket is the [Wire] of a host's real interfaces: one UDP socket for all of them,
 // which tells by which interface a packet came and goes.
@@ -33,43 +31,15 @@ type Socket struct {
 // Open returns a socket on port 9875 that shares the port with other programs. It
 // belongs to the network namespace of the calling thread.
 func Open(ctx context.Context) (*Socket, error) {
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var failed error
-		err := c.Control(func(fd uintptr) {
-			for _, o := range []struct{ level, option, value int }{
-				{unix.SOL_SOCKET, unix.SO_REUSEADDR, 1},
-				{unix.SOL_SOCKET, unix.SO_REUSEPORT, 1}, // some programs set only this one
-				// Without this the kernel also delivers what arrives on interfaces
-				// that some other program has joined a group on.
-				{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
-			} {
-				if failed == nil {
-					failed = unix.SetsockoptInt(int(fd), o.level, o.option, o.value)
-				}
-			}
-		})
-		if err != nil {
-			return err
-		}
-		return failed
-	}}
-	udp, err := config.ListenPacket(ctx, "udp4", fmt.Sprintf(":%d", Port))
+	udp, conn, err := wire.Listen(ctx, Port)
 	if err != nil {
-		return nil, fmt.Errorf("open the SAP socket: %w", err)
+		return nil, err
 	}
-	conn := ipv4.NewPacketConn(udp)
-	for _, set := range []func() error{
-		func() error { return conn.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true) },
-		func() error { return conn.SetMulticastTTL(ttl) },
-		func() error { return conn.SetMulticastLoopback(true) }, // programs on this host listen too
-		func() error { return udp.(*net.UDPConn).SetReadBuffer(receiveBuffer) },
-	} {
-		if err := set(); err != nil {
-			udp.Close()
-			return nil, fmt.Errorf("set up the SAP socket: %w", err)
-		}
+	if err := udp.SetReadBuffer(receiveBuffer); err != nil {
+		udp.Close()
+		return nil, fmt.Errorf("set up the SAP socket: %w", err)
 	}
-	raw, err := udp.(*net.UDPConn).SyscallConn()
+	raw, err := udp.SyscallConn()
 	if err != nil {
 		udp.Close()
 		return nil, fmt.Errorf("set up the SAP socket: %w", err)

@@ -2,7 +2,6 @@ package sap
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"aes67os/aes67d/netif"
+	"aes67os/test/background"
 )
 
 // network is a set of switches in memory. Interfaces of the same index are on the
@@ -238,16 +238,7 @@ func start(t *testing.T, n *network, log *slog.Logger, interfaces ...netif.Inter
 		h.events = append(h.events, e)
 	}, log)
 	h.SetInterfaces(interfaces)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
-	h.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run = %v; want nil", err)
-		}
-	})
-	t.Cleanup(h.stop)
+	h.stop = background.Run(t, h.Run)
 	return h
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"unicode/utf8"
@@ -10,46 +11,60 @@ import (
 	"aes67os/driver"
 )
 
-// JSON writes lists of streams as the known daemon does: indented, but an array of numbers
-// on one line, as encoding/json cannot. A list that is nil is left out.
-func JSON(sources []Source, sinks []Sink) []byte {
-	var sourceTexts, sinkTexts [][]byte
+// AppendJSON appends lists of streams as the known daemon writes them: indented, but an
+// array of numbers on one line, as encoding/json cannot. A list that is nil is left out.
+func AppendJSON(b []byte, sources []Source, sinks []Sink) []byte {
+	var lists []list
 	if sources != nil {
-		sourceTexts = make([][]byte, 0, len(sources))
+		lists = append(lists, list{name: "sources"})
+		for i := range sources {
+			lists[0].texts = append(lists[0].texts, text{json: sources[i].json()})
+		}
 	}
 	if sinks != nil {
-		sinkTexts = make([][]byte, 0, len(sinks))
+		l := list{name: "sinks"}
+		for i := range sinks {
+			l.texts = append(l.texts, text{json: sinks[i].json()})
+		}
+		lists = append(lists, l)
 	}
-	for i := range sources {
-		sourceTexts = append(sourceTexts, sources[i].json())
-	}
-	for i := range sinks {
-		sinkTexts = append(sinkTexts, sinks[i].json())
-	}
-	return join(sourceTexts, sinkTexts, "")
+	return appendLists(b, "", lists...)
 }
 
-// JSON is [JSON] of those lists of streams that are asked for.
-func (m *Manager) JSON(sources, sinks bool) []byte {
-	sourceTexts, sinkTexts := m.texts.of(m.current.Load())
-	if !sources {
-		sourceTexts = nil
+// AppendJSON is [AppendJSON] of those lists of the streams that are asked for.
+func (m *Manager) AppendJSON(b []byte, sources, sinks bool) []byte {
+	var lists []list
+	t := &m.texts
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.follow(m.current.Load())
+	if sources {
+		lists = append(lists, list{"sources", t.sources[:]})
 	}
-	if !sinks {
-		sinkTexts = nil
+	if sinks {
+		lists = append(lists, list{"sinks", t.sinks[:]})
 	}
-	return join(sourceTexts, sinkTexts, "")
+	return appendLists(b, "", lists...)
 }
 
-// texts keeps the JSON of each stream: pages ask for it all the time, every change has it
-// written to disk, and most streams are the same as the last time.
+// appendDocument appends what the status file has, a [document].
+func (t *texts) appendDocument(b []byte, st *state) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.follow(st)
+	version := fmt.Sprintf(",\n  \"session_version\": %d", st.version)
+	return appendLists(b, version, list{"sources", t.sources[:]}, list{"sinks", t.sinks[:]})
+}
+
+// texts keeps the JSON of each stream by id: pages ask for it all the time, every change
+// has it written to disk, and most streams are the same as the last time.
 type texts struct {
 	mu      sync.Mutex
 	sources [driver.MaxStreams]text
 	sinks   [driver.MaxStreams]text
 }
 
-// text is the JSON of a stream.
+// text is the JSON of a stream, empty where there is none.
 type text struct {
 	// stream is what it was made of, a *source or *sink; base is where a source has its
 	// address from unless it has its own.
@@ -58,62 +73,62 @@ type text struct {
 	json   []byte
 }
 
-// of returns the JSON of the state's streams. Nobody may change it.
-func (t *texts) of(st *state) (sources, sinks [][]byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	sources, sinks = make([][]byte, 0, len(st.sources)), make([][]byte, 0, len(st.sinks))
+// follow makes the texts those of a state's streams. Called with mu held.
+func (t *texts) follow(st *state) {
 	base := st.settings.MulticastBase[0]
 	for id, s := range st.sources {
-		if s == nil {
-			continue
-		}
-		if had := t.sources[id]; had.stream != s || had.base != base {
+		switch had := t.sources[id]; {
+		case s == nil:
+			t.sources[id] = text{}
+		case had.stream != s || had.base != base:
 			shown := st.shown(s)
 			t.sources[id] = text{s, base, shown.json()}
 		}
-		sources = append(sources, t.sources[id].json)
 	}
 	for id, s := range st.sinks {
-		if s == nil {
-			continue
-		}
-		if t.sinks[id].stream != s {
+		switch {
+		case s == nil:
+			t.sinks[id] = text{}
+		case t.sinks[id].stream != s:
 			t.sinks[id] = text{stream: s, json: s.json()}
 		}
-		sinks = append(sinks, t.sinks[id].json)
 	}
-	return sources, sinks
 }
 
-// join makes the lists one object, with more members after them.
-func join(sources, sinks [][]byte, more string) []byte {
-	size := len(more) + 64
-	for _, list := range [][][]byte{sources, sinks} {
-		for _, element := range list {
-			size += len(element) + len(",\n    ")
+// list is a member of an object.
+type list struct {
+	name  string
+	texts []text
+}
+
+// appendLists appends an object of lists, with more members after them.
+func appendLists(b []byte, more string, lists ...list) []byte {
+	size := len(more)
+	for _, l := range lists {
+		size += len(l.name) + 16
+		for _, t := range l.texts {
+			size += len(t.json) + len(",\n    ")
 		}
 	}
-	b := append(make([]byte, 0, size), '{')
-	for _, list := range []struct {
-		name     string
-		elements [][]byte
-	}{{"sources", sources}, {"sinks", sinks}} {
-		if list.elements == nil {
-			continue
-		}
-		if len(b) > 1 {
+	b = append(slices.Grow(b, size), '{')
+	for i, l := range lists {
+		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(b, "\n  \""+list.name+"\": ["...)
-		for i, element := range list.elements {
-			if i > 0 {
+		b = append(b, "\n  \""+l.name+"\": ["...)
+		empty := true
+		for _, t := range l.texts {
+			if len(t.json) == 0 {
+				continue
+			}
+			if !empty {
 				b = append(b, ',')
 			}
+			empty = false
 			b = append(b, "\n    "...)
-			b = append(b, element...)
+			b = append(b, t.json...)
 		}
-		if len(list.elements) > 0 {
+		if !empty {
 			b = append(b, "\n  "...)
 		}
 		b = append(b, ']')

@@ -31,11 +31,7 @@ func (st *state) ready() bool {
 // errNoAddress is why streams wait when it is not the driver.
 var errNoAddress = fmt.Errorf("%w: its network interface has no IPv4 address yet", driver.ErrUnavailable)
 
-// errPending is why a stream waits although all is there: the last try has failed, see
-// the log.
-var errPending = fmt.Errorf("%w: the stream could not be added, trying again", driver.ErrUnavailable)
-
-// waiting is why a stream is not in the driver.
+// waiting is why streams are not in the driver, nil if they can be.
 func (st *state) waiting() error {
 	switch {
 	case !st.available && st.problem != nil:
@@ -45,7 +41,15 @@ func (st *state) waiting() error {
 	case !st.ready():
 		return errNoAddress
 	}
-	return errPending
+	return nil
+}
+
+// waiting is why a stream is not in the driver.
+func (p placement) waiting(st *state) error {
+	if err := st.waiting(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the stream could not be added, trying again: %s", driver.ErrUnavailable, p.trouble)
 }
 
 // place brings the driver from what it has to what it should have, nil for nothing,
@@ -129,43 +133,7 @@ func groupMAC(group netip.Addr) net.HardwareAddr {
 // placeAll derives everything anew and brings the driver there. done is false if
 // something is missing that may come by itself.
 func (m *Manager) placeAll(ctx context.Context, next *state) (done bool) {
-	done = true
-	failed := func(kind string, id int, name string, err error) {
-		done = false
-		m.Log.Error("cannot start a "+kind+", trying again", "id", id, "name", name, "error", err, "again_in", again)
-	}
-	for id, old := range next.sources {
-		if old == nil {
-			continue
-		}
-		entry := *old
-		want, err := m.wantSource(ctx, next, &entry)
-		if err == nil {
-			entry.placed, err = m.place(ctx, next, entry.placed, want)
-		}
-		if err != nil {
-			failed("source", id, entry.Name, err)
-		}
-		next.describe(&entry)
-		if !reflect.DeepEqual(entry, *old) {
-			next.sources[id] = &entry
-		}
-	}
-	for id, old := range next.sinks {
-		if old == nil {
-			continue
-		}
-		entry := *old
-		want, err := m.wantSink(ctx, next, &entry)
-		if err == nil {
-			entry.placed, err = m.place(ctx, next, entry.placed, want)
-		}
-		if err != nil {
-			failed("sink", id, entry.Name, err)
-		}
-		if !reflect.DeepEqual(entry, *old) {
-			next.sinks[id] = &entry
-		}
-	}
-	return done
+	sources := placeEach(ctx, m, next, &next.sources, m.wantSource, next.describe)
+	sinks := placeEach(ctx, m, next, &next.sinks, m.wantSink, func(*sink) {})
+	return sources && sinks
 }

@@ -14,12 +14,14 @@ type saver struct {
 	mu sync.Mutex
 	// next is the write that has not begun, nil if nobody waits for one.
 	next *write
+	// writing tells that somebody writes, who will look at next in the end.
+	writing bool
 	// saved is the serial of the state on disk.
 	saved uint64
 
-	// disk is held by who writes; it guards written, the text that the file has.
-	disk    sync.Mutex
-	written []byte
+	// written is the text that the file has, and room is for the next. Only who writes
+	// uses them.
+	written, room []byte
 }
 
 // write is one write of the file.
@@ -41,44 +43,53 @@ func (m *Manager) save() error {
 		s.mu.Unlock()
 		return nil
 	}
+	if s.next == nil {
+		s.next = &write{done: make(chan struct{})}
+	}
 	w := s.next
-	if w != nil {
-		s.mu.Unlock()
-		<-w.done
-		return w.err
+	if !s.writing {
+		s.writing = true
+		go m.writeAll()
 	}
-	w = &write{done: make(chan struct{})}
-	s.next = w
 	s.mu.Unlock()
-	defer close(w.done)
-
-	s.disk.Lock()
-	defer s.disk.Unlock()
-	s.mu.Lock()
-	// Whoever comes from here on may have changed what is not in this write any more.
-	s.next = nil
-	s.mu.Unlock()
-	st := m.current.Load()
-	w.err = m.write(st)
-	if w.err == nil {
-		s.mu.Lock()
-		s.saved = st.serial
-		s.mu.Unlock()
-	}
+	<-w.done
 	return w.err
 }
 
-// write writes the file unless it is so already. Called with m.saver.disk held.
+// writeAll writes as long as somebody waits for it. None of those who wait does it,
+// because it would have to write for others before it can answer.
+func (m *Manager) writeAll() {
+	s := &m.saver
+	for {
+		s.mu.Lock()
+		w := s.next
+		s.next = nil // from here on others may have changed what is not in this write
+		s.writing = w != nil
+		s.mu.Unlock()
+		if w == nil {
+			return
+		}
+		st := m.current.Load()
+		if w.err = m.write(st); w.err == nil {
+			s.mu.Lock()
+			s.saved = st.serial
+			s.mu.Unlock()
+		}
+		close(w.done)
+	}
+}
+
+// write writes the file unless it is so already.
 func (m *Manager) write(st *state) error {
-	sources, sinks := m.texts.of(st)
-	b := join(sources, sinks, fmt.Sprintf(",\n  \"session_version\": %d", st.version))
-	if bytes.Equal(b, m.saver.written) {
+	s := &m.saver
+	s.room = m.texts.appendDocument(s.room[:0], st)
+	if bytes.Equal(s.room, s.written) {
 		return nil
 	}
-	if err := file.Replace(m.StatusFile, b, 0o644); err != nil {
+	if err := file.Replace(m.StatusFile, s.room, 0o644); err != nil {
 		return fmt.Errorf("%w, they are lost when the daemon ends: %w", ErrSave, err)
 	}
-	m.saver.written = b
+	s.written, s.room = s.room, s.written
 	return nil
 }
 

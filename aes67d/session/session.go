@@ -92,8 +92,8 @@ type state struct {
 	ptp   driver.PTPStatus
 	// rate is what the driver runs at, in Hz.
 	rate    uint32
-	sources [driver.MaxStreams]*source
-	sinks   [driver.MaxStreams]*sink
+	sources slots[source]
+	sinks   slots[sink]
 	// version is the highest that any SDP of ours has had in its o= line.
 	version uint64
 }

@@ -200,9 +200,9 @@ func (r *rig) onDisk() {
 	}
 	// What is kept of one answer for the next is the same as what is made anew.
 	for _, test := range []struct{ got, want []byte }{
-		{r.JSON(true, true), JSON(r.Sources(), r.Sinks())},
-		{r.JSON(true, false), JSON(r.Sources(), nil)},
-		{r.JSON(false, true), JSON(nil, r.Sinks())},
+		{r.AppendJSON(nil, true, true), AppendJSON(nil, r.Sources(), r.Sinks())},
+		{r.AppendJSON(nil, true, false), AppendJSON(nil, r.Sources(), nil)},
+		{r.AppendJSON(nil, false, true), AppendJSON(nil, nil, r.Sinks())},
 	} {
 		if diff := cmp.Diff(string(test.want), string(test.got)); diff != "" {
 			r.t.Errorf("JSON (-made anew +kept):\n%s", diff)
@@ -254,12 +254,12 @@ func TestSource(t *testing.T) {
 		r.onDisk()
 
 		// The same once more changes nothing for anybody.
-		handle := r.current.Load().sources[3].placed.handle
+		handle := r.current.Load().sources[3].inDriver.placed.handle
 		r.put(shown)
 		if again := r.sdp(3); again != text {
 			t.Errorf("SDP after no change:\n%s\nbefore:\n%s", again, text)
 		}
-		if h := r.current.Load().sources[3].placed.handle; h != handle {
+		if h := r.current.Load().sources[3].inDriver.placed.handle; h != handle {
 			t.Errorf("the driver's stream was replaced though nothing has changed")
 		}
 		// A change keeps the SSRC, and raises the version.
@@ -561,6 +561,7 @@ func TestTryAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, file string) {
 		r := start(t, file)
 		r.put(exampleSource(0))
+		r.putSink(exampleSink(0))
 		r.driver.Interrupt(errors.New("away"))
 		synctest.Wait()
 		r.driver.Fail(func(driver.Stream) error { return driver.ErrRefused })
@@ -569,10 +570,13 @@ func TestTryAgain(t *testing.T) {
 		if n := len(r.driver.Streams()); n != 0 {
 			t.Fatalf("%d streams; want none yet", n)
 		}
+		if _, err := r.SinkStatus(t.Context(), 0); err == nil || !strings.Contains(err.Error(), driver.ErrRefused.Error()) {
+			t.Errorf("status of a sink that is refused: %v; want the reason", err)
+		}
 		r.driver.Fail(nil)
 		sleep(again)
-		if n := len(r.driver.Streams()); n != 1 {
-			t.Errorf("%d streams %v later; want 1", n, again)
+		if n := len(r.driver.Streams()); n != 2 {
+			t.Errorf("%d streams %v later; want 2", n, again)
 		}
 	})
 }
@@ -798,6 +802,10 @@ func TestMany(t *testing.T) {
 						s.Name += fmt.Sprintf(" round %d", round)
 						if err := errors.Join(r.PutSource(t.Context(), s), r.PutSink(t.Context(), k)); err != nil {
 							t.Error(err)
+						}
+						// Whoever wrote the file, for this call or for another, it is there.
+						if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), `"`+s.Name+`"`) {
+							t.Errorf("source %d, round %d, is put and not on disk: %v", id, round, err)
 						}
 						mu.Lock()
 						want[id] = s.Name

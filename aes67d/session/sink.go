@@ -17,7 +17,7 @@ import (
 type sink struct {
 	Sink
 	description sdp.Description
-	placed      placed
+	inDriver    placement
 }
 
 // fetchTimeout bounds how long a description may take to come.
@@ -70,33 +70,21 @@ func (m *Manager) parse(s Sink) (sdp.Description, error) {
 
 func (m *Manager) putSink(ctx context.Context, s Sink, d sdp.Description) error {
 	err := m.change(ctx, func(ctx context.Context, next *state) error {
-		for _, other := range next.sinks {
-			if other != nil && other.ID != s.ID && other.Name == s.Name {
-				return fmt.Errorf("%w: sink %d has it", ErrNameInUse, other.ID)
-			}
+		entry := &sink{Sink: s, description: d}
+		if err := free(&next.sinks, entry); err != nil {
+			return err
 		}
 		if err := next.sameClock(s, d); err != nil {
 			return err
 		}
-		entry := &sink{Sink: s, description: d}
 		if old := next.sinks[s.ID]; old != nil {
-			entry.placed = old.placed
+			entry.inDriver = old.inDriver
 		}
 		want, err := m.wantSink(ctx, next, entry)
 		if err != nil {
 			return err
 		}
-		entry.placed, err = m.place(ctx, next, entry.placed, want)
-		if err != nil {
-			if old := next.sinks[s.ID]; old != nil {
-				restored := *old
-				restored.placed = entry.placed
-				next.sinks[s.ID] = &restored
-			}
-			return err
-		}
-		next.sinks[s.ID] = entry
-		return nil
+		return put(ctx, m, next, &next.sinks, entry, want)
 	})
 	if err != nil {
 		return err
@@ -125,24 +113,7 @@ func (st *state) sameClock(s Sink, d sdp.Description) error {
 
 // RemoveSink removes a sink.
 func (m *Manager) RemoveSink(ctx context.Context, id int) error {
-	if err := checkID(id); err != nil {
-		return err
-	}
-	err := m.change(ctx, func(ctx context.Context, next *state) error {
-		old := next.sinks[id]
-		if old == nil {
-			return fmt.Errorf("%w: there is no sink %d", ErrNotInUse, id)
-		}
-		if err := m.unplace(ctx, next, old.placed); err != nil {
-			return err
-		}
-		next.sinks[id] = nil
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return m.save()
+	return remove(ctx, m, func(st *state) *slots[sink] { return &st.sinks }, id)
 }
 
 // SinkStatus asks the driver how a sink does.
@@ -157,10 +128,10 @@ func (m *Manager) SinkStatus(ctx context.Context, id int) (driver.StreamStatus, 
 		if s == nil {
 			return driver.StreamStatus{}, fmt.Errorf("%w: there is no sink %d", ErrNotInUse, id)
 		}
-		if !s.placed.in(st) {
-			return driver.StreamStatus{}, st.waiting()
+		if !s.inDriver.placed.in(st) {
+			return driver.StreamStatus{}, s.inDriver.waiting(st)
 		}
-		status, err := m.Driver.Status(ctx, s.placed.handle)
+		status, err := m.Driver.Status(ctx, s.inDriver.placed.handle)
 		if errors.Is(err, driver.ErrNoStream) && m.current.Load().sinks[id] != s {
 			continue
 		}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -19,8 +20,8 @@ type source struct {
 	Source
 	// ssrc stays the same as long as the source is there, so that receivers go on
 	// after a change.
-	ssrc   uint32
-	placed placed
+	ssrc     uint32
+	inDriver placement
 	// version and text are those of the SDP last made; text is empty if none could be.
 	version uint64
 	text    string
@@ -39,35 +40,23 @@ func (m *Manager) PutSource(ctx context.Context, s Source) error {
 		return err
 	}
 	err := m.change(ctx, func(ctx context.Context, next *state) error {
-		for _, other := range next.sources {
-			if other != nil && other.ID != s.ID && other.Name == s.Name {
-				return fmt.Errorf("%w: source %d has it", ErrNameInUse, other.ID)
-			}
+		entry := newSource(s)
+		if err := free(&next.sources, entry); err != nil {
+			return err
 		}
 		// The default address is not kept, so that it follows the configured base.
 		if s.Address == next.settings.multicast(0, s.ID).String() {
-			s.Address = ""
+			entry.Address = ""
 		}
-		entry := newSource(s)
 		if old := next.sources[s.ID]; old != nil {
-			entry.ssrc, entry.placed, entry.version, entry.text = old.ssrc, old.placed, old.version, old.text
+			entry.ssrc, entry.inDriver, entry.version, entry.text = old.ssrc, old.inDriver, old.version, old.text
 		}
 		want, err := m.wantSource(ctx, next, entry)
 		if err != nil {
 			return err
 		}
-		entry.placed, err = m.place(ctx, next, entry.placed, want)
-		if err != nil {
-			if old := next.sources[s.ID]; old != nil {
-				restored := *old
-				restored.placed = entry.placed
-				next.sources[s.ID] = &restored
-			}
-			return err
-		}
 		next.describe(entry)
-		next.sources[s.ID] = entry
-		return nil
+		return put(ctx, m, next, &next.sources, entry, want)
 	})
 	if err != nil {
 		return err
@@ -77,24 +66,7 @@ func (m *Manager) PutSource(ctx context.Context, s Source) error {
 
 // RemoveSource removes a source.
 func (m *Manager) RemoveSource(ctx context.Context, id int) error {
-	if err := checkID(id); err != nil {
-		return err
-	}
-	err := m.change(ctx, func(ctx context.Context, next *state) error {
-		old := next.sources[id]
-		if old == nil {
-			return fmt.Errorf("%w: there is no source %d", ErrNotInUse, id)
-		}
-		if err := m.unplace(ctx, next, old.placed); err != nil {
-			return err
-		}
-		next.sources[id] = nil
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return m.save()
+	return remove(ctx, m, func(st *state) *slots[source] { return &st.sources }, id)
 }
 
 // SourceSDP is the description of a source.
@@ -106,7 +78,7 @@ func (m *Manager) SourceSDP(id int) (string, error) {
 	if text := st.sources[id].text; text != "" {
 		return text, nil
 	}
-	return "", st.waiting()
+	return "", cmp.Or(st.waiting(), errNoAddress)
 }
 
 // destination is where a source's packets go on an interface, 0 or 1.
@@ -248,9 +220,9 @@ func (st *state) shown(s *source) Source {
 
 // announcements are the sources that are being sent.
 func (st *state) announcements() []Announcement {
-	var list []Announcement
+	list := make([]Announcement, 0, len(st.sources))
 	for _, s := range st.sources {
-		if s != nil && s.placed.in(st) && s.text != "" {
+		if s != nil && s.inDriver.placed.in(st) && s.text != "" {
 			list = append(list, Announcement{
 				ID: s.ID, Name: st.settings.NodeID + " " + s.Name, Origin: st.settings.Addresses[0], SDP: s.text,
 			})

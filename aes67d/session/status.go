@@ -56,43 +56,42 @@ func (m *Manager) load() *state {
 
 // take puts the streams of a file into the state and tells what is wrong with others.
 func (st *state) take(d document) (problems []string) {
-	names := map[string]bool{}
+	refuse := func(kind string, id int, err error) {
+		problems = append(problems, fmt.Sprintf("%s %d: %s", kind, id, err))
+	}
 	for _, s := range d.Sources {
 		err := s.check()
-		switch {
-		case err != nil:
-		case st.sources[s.ID] != nil:
-			err = fmt.Errorf("there are two")
-		case names[s.Name]:
-			err = fmt.Errorf("%w: %s", ErrNameInUse, s.Name)
+		if err == nil {
+			err = add(&st.sources, newSource(s))
 		}
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("source %d: %s", s.ID, err))
-			continue
+			refuse("source", s.ID, err)
 		}
-		names[s.Name] = true
-		st.sources[s.ID] = newSource(s)
 	}
-	clear(names)
 	for _, s := range d.Sinks {
-		var description sdp.Description
 		err := s.check()
 		if err == nil {
-			description, _, err = sdp.Parse([]byte(s.SDP))
-		}
-		switch {
-		case err != nil:
-		case st.sinks[s.ID] != nil:
-			err = fmt.Errorf("there are two")
-		case names[s.Name]:
-			err = fmt.Errorf("%w: %s", ErrNameInUse, s.Name)
+			e := &sink{Sink: s}
+			if e.description, _, err = sdp.Parse([]byte(s.SDP)); err == nil {
+				err = add(&st.sinks, e)
+			}
 		}
 		if err != nil {
-			problems = append(problems, fmt.Sprintf("sink %d: %s", s.ID, err))
-			continue
+			refuse("sink", s.ID, err)
 		}
-		names[s.Name] = true
-		st.sinks[s.ID] = &sink{Sink: s, description: description}
 	}
 	return problems
+}
+
+// add makes e one of all, if its place and its name are free.
+func add[E any, P entry[E]](all *slots[E], e P) error {
+	id, _ := e.key()
+	if all[id] != nil {
+		return errors.New("there are two")
+	}
+	if err := free(all, e); err != nil {
+		return err
+	}
+	all[id] = e
+	return nil
 }

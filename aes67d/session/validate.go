@@ -33,15 +33,20 @@ func checkID(id int) error {
 	return nil
 }
 
+// checkLabels tells what is wrong with the members that sources and sinks have in common.
+func checkLabels(id int, name, io string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	if err := checkText("name", name, 1, maxName); err != nil {
+		return err
+	}
+	return checkText("io", io, 0, 255)
+}
+
 // check tells what is wrong with the source's members, each by itself.
 func (s *Source) check() error {
-	if err := checkID(s.ID); err != nil {
-		return err
-	}
-	if err := checkText("name", s.Name, 1, maxName); err != nil {
-		return err
-	}
-	if err := checkText("io", s.IO, 0, 255); err != nil {
+	if err := checkLabels(s.ID, s.Name, s.IO); err != nil {
 		return err
 	}
 	if s.Codec.WordLength() == 0 {
@@ -77,13 +82,7 @@ func (s *Source) check() error {
 
 // check tells what is wrong with the sink's members, each by itself.
 func (s *Sink) check() error {
-	if err := checkID(s.ID); err != nil {
-		return err
-	}
-	if err := checkText("name", s.Name, 1, maxName); err != nil {
-		return err
-	}
-	if err := checkText("io", s.IO, 0, 255); err != nil {
+	if err := checkLabels(s.ID, s.Name, s.IO); err != nil {
 		return err
 	}
 	if err := checkText("source", s.Source, 0, 2048); err != nil {

@@ -10,11 +10,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"aes67os/driver"
 	"aes67os/driver/drivertest"
+	"aes67os/test/background"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // config is the recordings'.
@@ -81,16 +82,10 @@ type session struct {
 // start runs a driver for p and waits until it has nothing to do.
 func start(t *testing.T, p *peer, c driver.Config) *session {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
 	s := &session{Driver: p.driver()}
-	done := make(chan error)
-	go func() { done <- s.Run(ctx, c, func(e driver.Event) { s.events = append(s.events, e) }) }()
-	s.end = func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run() = %v; want nil", err)
-		}
-	}
+	s.end = background.Run(t, func(ctx context.Context) error {
+		return s.Run(ctx, c, func(e driver.Event) { s.events = append(s.events, e) })
+	})
 	synctest.Wait()
 	return s
 }
@@ -118,6 +113,14 @@ func (s *session) told() []string {
 	}
 	s.events = nil
 	return all
+}
+
+// expect compares the events since the last call with those that are to be told.
+func (s *session) expect(t *testing.T, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, s.told()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
 }
 
 // without returns commands other than those that only ask.
@@ -181,7 +184,6 @@ func TestModuleLimits(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			p := newPeer(t, a)
 			s := start(t, p, config("eth0", "eth1"))
-			defer s.end()
 			for _, m := range p.commands() {
 				if m.id == msgSetInterfaceName && string(m.data) != want {
 					t.Errorf("ABI %d: interface name %q; want %q", a, m.data, want)
@@ -211,7 +213,6 @@ func TestSecondLegRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, abi2)
 		s := start(t, p, config("eth0", "eth1"))
-		defer s.end()
 		p.refuse = func(info []byte) errorCode {
 			if info[7] == 1 {
 				return codeFailed
@@ -246,19 +247,14 @@ func TestAbsent(t *testing.T) {
 		p.loaded = false
 		s := start(t, p, config("eth0"))
 		pass(10 * time.Minute)
-		if diff := cmp.Diff([]string{errNotLoaded.Error()}, s.told()); diff != "" {
-			t.Errorf("events (-want +got):\n%s", diff)
-		}
+		s.expect(t, errNotLoaded.Error())
 		err := s.SetPTP(t.Context(), driver.PTPConfig{})
 		if !errors.Is(err, driver.ErrUnavailable) || !strings.Contains(err.Error(), "modprobe") {
 			t.Errorf("SetPTP() = %v; want ErrUnavailable, and the reason", err)
 		}
 		p.change(func() { p.loaded = true })
 		pass(retryMax)
-		if diff := cmp.Diff([]string{"available", "locked"}, s.told()); diff != "" {
-			t.Errorf("events (-want +got):\n%s", diff)
-		}
-		s.end()
+		s.expect(t, "available", "locked")
 	})
 }
 
@@ -292,10 +288,7 @@ func TestOtherDaemon(t *testing.T) {
 		}
 		theirs.close()
 		pass(time.Minute)
-		if diff := cmp.Diff([]string{"available", "locked"}, s.told()); diff != "" {
-			t.Errorf("events (-want +got):\n%s", diff)
-		}
-		s.end()
+		s.expect(t, "available", "locked")
 	})
 }
 
@@ -313,7 +306,6 @@ func TestSilence(t *testing.T) {
 		if n := len(p.sockets); n != 0 {
 			t.Errorf("%d sockets are left open", n)
 		}
-		s.end()
 	})
 }
 
@@ -344,7 +336,6 @@ func TestReplyTimeout(t *testing.T) {
 		if last := told[len(told)-1]; !strings.Contains(last, "does not answer SetPlayoutDelay") {
 			t.Errorf("events %q; want at last that SetPlayoutDelay is not answered", told)
 		}
-		s.end()
 	})
 }
 
@@ -354,7 +345,6 @@ func TestRateBeforeLock(t *testing.T) {
 		p := newPeer(t, abi1)
 		p.ptp = driver.PTPStatus{}
 		s := start(t, p, config("eth0"))
-		defer s.end()
 		p.commands()
 		began := time.Now()
 		if err := s.SetSampleRate(t.Context(), 96000); err != nil {
@@ -381,7 +371,6 @@ func TestCardOpen(t *testing.T) {
 		p := newPeer(t, abi1)
 		p.open = true
 		s := start(t, p, config("eth0"))
-		defer s.end()
 		pass(time.Second)
 		if diff := cmp.Diff([]driver.Event{driver.Available{}, p.ptp, driver.SampleRate(44100)}, s.events); diff != "" {
 			t.Errorf("events (-want +got):\n%s", diff)
@@ -397,8 +386,7 @@ func TestCardOpen(t *testing.T) {
 func TestMixer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, abi2)
-		s := start(t, p, config("eth0"))
-		defer s.end()
+		start(t, p, config("eth0"))
 		ask := func(id messageID) int32 {
 			v, err := readU32(id, p.event(id, nil).data)
 			if err != nil {
@@ -425,7 +413,6 @@ func TestNoise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPeer(t, abi2)
 		s := start(t, p, config("eth0"))
-		defer s.end()
 		noise := func() {
 			for range 50 {
 				p.tell(protocolCommands, message{id: msgAddRTPStream, data: u64(13)})
@@ -481,10 +468,7 @@ func TestNonsense(t *testing.T) {
 		p := newPeer(t, abi2)
 		p.ptp.Lock = 9
 		s := start(t, p, config("eth0"))
-		defer s.end()
-		if diff := cmp.Diff([]string{"failed to receive response from driver: lock state 9"}, s.told()); diff != "" {
-			t.Errorf("events (-want +got):\n%s", diff)
-		}
+		s.expect(t, "failed to receive response from driver: lock state 9")
 	})
 }
 
@@ -494,6 +478,5 @@ func TestTwice(t *testing.T) {
 		if err := s.Run(t.Context(), config("eth0"), nil); err == nil {
 			t.Error("Run() works twice at a time")
 		}
-		s.end()
 	})
 }

@@ -2,48 +2,30 @@ package ravenna
 
 import (
 	"errors"
-	"runtime"
 	"strings"
 	"testing"
+
+	"aes67os/test/netns"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
-// inNamespace runs f in a network namespace of its own, where port ids are free.
-func inNamespace(t *testing.T, f func()) {
+// open opens a socket of the protocol that the kernel leaves to programs, in a namespace
+// where port ids are free.
+func open(t *testing.T, in *netns.Namespace, port uint32) (s *socket) {
 	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // for good: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err == nil {
-			f()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		t.Fatalf("network namespace: %v", err)
-	}
-}
-
-// open opens a socket of the protocol that the kernel leaves to programs.
-func open(t *testing.T, port uint32) *socket {
-	s, err := openSocket(unix.NETLINK_USERSOCK, port)
-	if err != nil {
-		t.Error(err)
-		return nil
-	}
+	in.Do(func() (err error) {
+		s, err = openSocket(unix.NETLINK_USERSOCK, port)
+		return err
+	})
 	t.Cleanup(func() { s.Close() })
 	return s
 }
 
 func TestSocket(t *testing.T) {
-	var a, b *socket
-	inNamespace(t, func() { a, b = open(t, ourPort), open(t, otherPort) })
-	if a == nil || b == nil {
-		t.FailNow()
-	}
+	in := netns.New(t)
+	a, b := open(t, in, ourPort), open(t, in, otherPort)
 	for _, r := range readRecording(t, "abi2") {
 		if err := a.sendTo(r.bytes, otherPort); err != nil {
 			t.Fatalf("%s: %v", r.name, err)
@@ -75,20 +57,23 @@ func TestSocket(t *testing.T) {
 }
 
 func TestSocketTaken(t *testing.T) {
-	inNamespace(t, func() {
-		open(t, ourPort)
+	in := netns.New(t)
+	open(t, in, ourPort)
+	in.Do(func() error {
 		_, err := openSocket(unix.NETLINK_USERSOCK, ourPort)
 		if !errors.Is(err, unix.EADDRINUSE) || !strings.Contains(err.Error(), "port id 100, our process id, is taken") {
 			t.Errorf("openSocket() = %v; want EADDRINUSE, and what it means", err)
 		}
+		return nil
 	})
 }
 
 func TestSocketAbsent(t *testing.T) {
-	inNamespace(t, func() {
+	netns.New(t).Do(func() error {
 		if _, _, err := dial(ourPort); !errors.Is(err, errNotLoaded) {
 			t.Errorf("dial() = %v; want %v", err, errNotLoaded)
 		}
+		return nil
 	})
 }
 

@@ -8,12 +8,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,36 +20,20 @@ import (
 	"aes67os/init/network/acd"
 	"aes67os/init/network/arp"
 	"aes67os/init/network/dhcp"
+	"aes67os/test/netns"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv4/server4"
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
-	"golang.org/x/sys/unix"
 )
 
-// inNamespace tells the second life of the test binary.
-const inNamespace = "AES67OS_NETWORK_TEST_NAMESPACE"
-
-// TestMain runs the tests in a network namespace of their own. A namespace belongs to
-// a thread, and the manager's goroutines run on any: so one thread gets the new
-// namespace and becomes the whole process by executing the binary again.
+// TestMain runs the tests in a network namespace, for the manager's goroutines open
+// sockets whenever they want.
 func TestMain(m *testing.M) {
-	if os.Getenv(inNamespace) == "" {
-		runtime.LockOSThread()
-		fail := func(err error) {
-			fmt.Fprintln(os.Stderr, "these tests need root and network namespaces:", err)
-			os.Exit(1)
-		}
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			fail(err)
-		}
-		exe, err := os.Executable()
-		if err != nil {
-			fail(err)
-		}
-		fail(syscall.Exec(exe, os.Args, append(os.Environ(), inNamespace+"=1")))
+	if err := netns.Isolate(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
@@ -67,7 +49,7 @@ type cable struct {
 	t          *testing.T
 	name, peer string
 	mac        arp.MAC // the box's
-	space      netns.NsHandle
+	space      *netns.Namespace
 }
 
 // Hardware addresses are always the same, so that the link-local addresses are.
@@ -78,22 +60,10 @@ var (
 
 func newCable(t *testing.T) *cable {
 	t.Helper()
-	return newCableTo(t, newSpace(t), boxMAC)
+	return newCableTo(t, netns.New(t), boxMAC)
 }
 
-// newSpace makes a namespace for peers.
-func newSpace(t *testing.T) netns.NsHandle {
-	t.Helper()
-	var space netns.NsHandle
-	onThread(t, func() (err error) {
-		space, err = netns.New()
-		return err
-	})
-	t.Cleanup(func() { space.Close() })
-	return space
-}
-
-func newCableTo(t *testing.T, space netns.NsHandle, mac arp.MAC) *cable {
+func newCableTo(t *testing.T, space *netns.Namespace, mac arp.MAC) *cable {
 	t.Helper()
 	n := pairs.Add(1)
 	c := &cable{t: t, name: fmt.Sprintf("box%d", n), peer: fmt.Sprintf("peer%d", n), mac: mac, space: space}
@@ -106,13 +76,13 @@ func newCableTo(t *testing.T, space netns.NsHandle, mac arp.MAC) *cable {
 // switch's name is that of its port into that namespace.
 func newSwitch(t *testing.T, macs ...arp.MAC) (cables []*cable, name string) {
 	t.Helper()
-	space := newSpace(t)
+	space := netns.New(t)
 	for _, mac := range macs {
 		cables = append(cables, newCableTo(t, space, mac))
 	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "switch"
-	cables[0].there(func() error {
+	space.Do(func() error {
 		bridge := &netlink.Bridge{LinkAttrs: attrs}
 		if err := netlink.LinkAdd(bridge); err != nil {
 			return err
@@ -131,20 +101,11 @@ func newSwitch(t *testing.T, macs ...arp.MAC) (cables []*cable, name string) {
 	return cables, attrs.Name
 }
 
-// plugIn makes the pair of interfaces.
+// plugIn makes the pair of interfaces. The manager takes the box's end up.
 func (c *cable) plugIn() {
 	c.t.Helper()
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = c.name
-	attrs.HardwareAddr = c.mac[:]
-	veth := &netlink.Veth{
-		LinkAttrs: attrs, PeerName: c.peer, PeerNamespace: netlink.NsFd(c.space),
-		PeerHardwareAddr: peerMAC[:],
-	}
-	if err := netlink.LinkAdd(veth); err != nil {
-		c.t.Fatalf("make %s: %v", c.name, err)
-	}
-	c.setPeer(true)
+	netns.Cable(netns.End{Namespace: netns.Here(c.t), Interface: c.name, MAC: c.mac[:], Down: true},
+		netns.End{Namespace: c.space, Interface: c.peer, MAC: peerMAC[:]})
 }
 
 // unplugForGood removes the pair; it may be gone already.
@@ -154,73 +115,32 @@ func (c *cable) unplugForGood() {
 	}
 }
 
-// onThread runs f on a thread that is thrown away, for it may change the namespace.
-func onThread(t *testing.T, f func() error) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		done <- f()
-	}()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-}
-
-// there runs f in the peer's namespace. Sockets made there stay there.
-func (c *cable) there(f func() error) {
-	c.t.Helper()
-	onThread(c.t, func() error {
-		if err := netns.Set(c.space); err != nil {
-			return err
-		}
-		return f()
-	})
-}
-
 // setPeer plugs the cable in, or pulls it.
 func (c *cable) setPeer(up bool) {
 	c.t.Helper()
-	c.there(func() error {
-		l, err := netlink.LinkByName(c.peer)
-		if err != nil {
-			return err
-		}
-		if up {
-			return netlink.LinkSetUp(l)
-		}
-		return netlink.LinkSetDown(l)
-	})
+	if up {
+		c.space.Link(c.peer, netlink.LinkSetUp)
+	} else {
+		c.space.Link(c.peer, netlink.LinkSetDown)
+	}
 }
 
 // addPeer gives the peer an address, which its kernel then answers ARP for.
 func (c *cable) addPeer(prefix string) {
 	c.t.Helper()
-	c.there(func() error { return c.changePeer(prefix, netlink.AddrReplace) })
+	c.space.Configure(c.peer, prefix)
 }
 
 func (c *cable) removePeer(prefix string) {
 	c.t.Helper()
-	c.there(func() error { return c.changePeer(prefix, netlink.AddrDel) })
-}
-
-func (c *cable) changePeer(prefix string, change func(netlink.Link, *netlink.Addr) error) error {
-	l, err := netlink.LinkByName(c.peer)
-	if err != nil {
-		return err
-	}
-	a, err := netlink.ParseAddr(prefix)
-	if err != nil {
-		return err
-	}
-	return change(l, a)
+	c.space.Unconfigure(c.peer, prefix)
 }
 
 // listenARP opens the peer's end of the wire, or another interface there.
 func (c *cable) listenARP(name string) *arp.Conn {
 	c.t.Helper()
 	var conn *arp.Conn
-	c.there(func() (err error) {
+	c.space.Do(func() (err error) {
 		conn, err = arp.Listen(name)
 		return err
 	})
@@ -252,7 +172,7 @@ type message struct {
 func (c *cable) serve(answer func(*dhcpv4.DHCPv4) *dhcpv4.DHCPv4) *server {
 	c.t.Helper()
 	s := &server{t: c.t, heard: make(chan message, 1000), done: make(chan struct{}), answer: answer}
-	c.there(func() (err error) {
+	c.space.Do(func() (err error) {
 		s.conn, err = server4.NewIPv4UDPConn(c.peer, nil)
 		return err
 	})

@@ -117,7 +117,7 @@ func zombies(proc string, parent int) ([]int, error) {
 // The name before them may hold anything, brackets and spaces included.
 func parseStat(stat string) (state byte, parent int, err error) {
 	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 2 || len(fields[0]) != 1 {
+	if len(fields) < 2 || len(fields[0]) != 1 || fields[0] < "A" || fields[0] > "z" {
 		return 0, 0, errors.New("process status: not in the form of proc_pid_stat(5)")
 	}
 	parent, err = strconv.Atoi(fields[1])

@@ -31,13 +31,30 @@ import (
 func main() {
 	name := flag.String("board", board.All()[0].Name, "the board")
 	runs := flag.Int("runs", 5, "how often to boot each system")
+	only := flag.String("only", "", "measure only the `part` system, which boots the image, or daemon, which needs root")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *name, *runs); err != nil {
+	if err := run(ctx, *only, *name, *runs); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, only, board string, runs int) error {
+	switch only {
+	case "system":
+		return runSystem(ctx, board, runs)
+	case "daemon":
+		return runDaemon(ctx)
+	case "":
+		if err := runSystem(ctx, board, runs); err != nil {
+			return err
+		}
+		fmt.Println()
+		return runDaemon(ctx)
+	}
+	return fmt.Errorf("there is no part %q, only system and daemon", only)
 }
 
 // row is a line of the table.
@@ -47,7 +64,7 @@ type row struct {
 	unit         string
 }
 
-func run(ctx context.Context, name string, runs int) error {
+func runSystem(ctx context.Context, name string, runs int) error {
 	b, err := board.ByName(name)
 	if err != nil {
 		return err

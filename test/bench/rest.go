@@ -215,7 +215,7 @@ func (r rest) print() {
 	line := func(what string, took []time.Duration) {
 		fmt.Printf("  %-38s %8.2f %8.2f\n", what, ms(percentile(took, 50)), ms(percentile(took, 99)))
 	}
-	line(fmt.Sprintf("bare net/http, same bytes, one fsync"), r.peer.all())
+	line("bare net/http, same bytes, one fsync", r.peer.all())
 	line("aes67d", r.daemon.all())
 	fmt.Printf("  %-38s %8.2f %8.2f\n", "ratio",
 		ratio(percentile(r.daemon.all(), 50), percentile(r.peer.all(), 50)), ratio(percentile(r.daemon.all(), 99), percentile(r.peer.all(), 99)))

@@ -41,10 +41,7 @@ const (
 // pair is two namespaces with a cable between.
 func pair(t testing.TB) (one, two *netns.Namespace) {
 	t.Helper()
-	one, two = netns.New(t), netns.New(t)
-	netns.Cable(netns.End{Namespace: one, Interface: "eth0", Addresses: []string{oneAddress + "/24"}},
-		netns.End{Namespace: two, Interface: "eth0", Addresses: []string{twoAddress + "/24"}})
-	return one, two
+	return netns.Pair(t, oneAddress+"/24", twoAddress+"/24")
 }
 
 // source is the body of a request for a source; more are members that are to be other

@@ -109,7 +109,7 @@ func ParseLease(m *dhcpv4.DHCPv4, start time.Time) (*Lease, error) {
 	l.Renew = m.IPAddressRenewalTime(0)
 	l.Rebind = m.IPAddressRebindingTime(0)
 	if l.Renew <= 0 || l.Renew >= l.Rebind || l.Rebind >= l.Lifetime {
-		l.Renew, l.Rebind = l.Lifetime/2, l.Lifetime*7/8
+		l.Renew, l.Rebind = l.Lifetime/2, l.Lifetime-l.Lifetime/8
 	}
 	return l, nil
 }
