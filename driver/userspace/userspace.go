@@ -97,9 +97,9 @@ func (d *Driver) Run(ctx context.Context, c driver.Config, emit func(driver.Even
 	if err := realtime.LockMemory(); err != nil {
 		d.Log.Warn("audio may be late under memory pressure", "err", err)
 	}
-	r.follow()
 	r.start()
 	r.tell(driver.Available{})
+	r.follow()
 	r.emit(ctx, emit)
 	d.current.Store(nil)
 	r.mu.Lock()

@@ -28,15 +28,15 @@ const (
 	jitterOffsets = 32
 	// window is the time to look back.
 	window = int64(32 * time.Second)
-	// recent is the time in which the last samples must fit a line, to within fitSpreads
-	// of the usual spread, or minMisfit in nanoseconds. spreadFits is of how many
+	// recent is the time in which the last samples, and at least minRecent, must fit a
+	// line, to within fitSpreads of the usual spread, or minMisfit in nanoseconds. spreadFits is of how many
 	// lines that is the mean.
 	recent     = int64(2 * time.Second)
+	minRecent  = 8
 	fitSpreads = 4
 	minMisfit  = 1000
 	spreadFits = 32
 )
-
 
 // sample is a pair of timestamps, in raw and in PTP time.
 type sample struct{ raw, ptp int64 }
@@ -201,17 +201,17 @@ func (e *estimator) fit() {
 			e.review()
 			return
 		}
-		e.holding, e.until = true, last.raw+recent
+		e.holding, e.until = true, last.raw-int64(newest[0].x)
 	}
 	level, spread := bestQuarter(residuals(newest, slope))
 	e.become(last, level, slope, spread)
 }
 
-// first is the index of the first Sync since a raw time, or of one before if there are not
-// enough for a line.
+// first is the index of the first Sync since a raw time, or of one before if these are too
+// few to tell anything.
 func (e *estimator) first(raw int64) int {
 	i := slices.IndexFunc(e.syncs, func(s sample) bool { return s.raw >= raw })
-	return min(i, len(e.syncs)-minSyncs)
+	return max(0, min(i, len(e.syncs)-minRecent))
 }
 
 // forget forgets what came before a raw time. The path delay stays until there is another.

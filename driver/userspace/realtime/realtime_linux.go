@@ -2,22 +2,20 @@
 // other programs, an alarm clock, and memory that stays.
 //
 // A thread is on time when the kernel runs it the moment its time comes. SCHED_FIFO does
-// that, whatever else wants the processor. Go adds one condition. Whoever returns
-// from a system call needs one of the GOMAXPROCS places to run Go code, and gets none
-// while the garbage collector has stopped the world, or while other goroutines have them
-// all; and those run on threads of ordinary priority. So this is what there was to choose:
+// that ([Lock]), whatever other programs want. Go adds a condition. Whoever returns from a
+// system call needs one of the GOMAXPROCS places to run Go code, and may have to wait for
+// it: until the garbage collector lets the world go on, until another goroutine gives a
+// place up, until the runtime's monitor has done looking at ours. Those are
+// threads of ordinary priority, which a busy host makes wait in turn, so that each of
+// these can be tens of milliseconds. Nothing helps but that they have a priority too, the
+// lowest there is ([Program]): then a program that makes garbage all the time
+// is late as a quiet one is.
 //
-//   - Sleep by an ordinary system call. The place is lent to others meanwhile, who seldom
-//     take it. That is what [Sleep] does.
-//   - Sleep by syscall.RawSyscall and keep the place. The runtime takes the thread for a
-//     goroutine that does not let others run, and every 10 ms hands its place round by way of
-//     a thread of ordinary priority, which a busy host makes wait. The collector wakes
-//     it by a signal each time.
-//
-// With a garbage maker in the same program both are late by milliseconds, and either can
-// be the worse one; in a program that is quiet the first is as good as C. BenchmarkLateness
-// prints the figures. What must not be late therefore runs in a program that makes
-// no garbage, and makes none itself; calls that do not wait are raw there.
+// [Sleep] is an ordinary system call, which lends the place to others meanwhile. One
+// by syscall.RawSyscall would keep it, but the runtime takes that for a goroutine that does
+// not let others run, and every 10 ms passes its place on by way of another thread; and the
+// collector wakes it by a signal each time. BenchmarkLateness compares the two. It is for
+// calls that do not wait that raw ones are right.
 //
 // A host that does not permit something degrades: all works, less precisely, and
 // the errors say what to permit.

@@ -3,7 +3,10 @@ package realtime
 import (
 	"cmp"
 	"errors"
+	"os"
+	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -176,4 +179,71 @@ func TestLockMemory(t *testing.T) {
 			t.Errorf("LockMemory() = %v; want what to permit", err)
 		}
 	})
+}
+
+// child is the variable of the environment by which the test program is told to be a program
+// of its own, in TestProgram.
+const child = "AES67OS_TEST_PROGRAM"
+
+// TestProgram checks the priority of all threads of a program, those it makes later too.
+func TestProgram(t *testing.T) {
+	if os.Getenv(child) == "" {
+		c := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestProgram$")
+		c.Env = append(os.Environ(), child+"=1")
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Errorf("the program failed: %v\n%s", err, out)
+		}
+		return
+	}
+	onThread(func() {
+		drop(t, unix.CAP_SYS_NICE)
+		if err := Program(1); err == nil || !strings.Contains(err.Error(), "CAP_SYS_NICE") {
+			t.Errorf("Program() = %v without rights; want what to permit", err)
+		}
+	})
+	ready, done := make(chan struct{}), make(chan struct{})
+	defer close(done)
+	threads := func(f func()) {
+		for range 5 {
+			go onThread(func() {
+				f()
+				ready <- struct{}{}
+				<-done
+			})
+		}
+		for range 5 {
+			<-ready
+		}
+	}
+	threads(func() { Lock(Options{Priority: 7}) })
+	if err := Program(1); err != nil {
+		t.Fatalf("Program() = %v; want nil", err)
+	}
+	threads(func() {})
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, task := range tasks {
+		id, err := strconv.Atoi(task.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		attr, err := unix.SchedGetAttr(id, 0)
+		switch {
+		case errors.Is(err, unix.ESRCH):
+		case err != nil:
+			t.Fatal(err)
+		case attr.Policy == unix.SCHED_FIFO && attr.Priority == 7:
+			got["locked"]++
+		case attr.Policy == unix.SCHED_RR && attr.Priority == 1:
+			got["raised"]++
+		default:
+			t.Errorf("a thread with policy %d, priority %d", attr.Policy, attr.Priority)
+		}
+	}
+	if got["locked"] != 5 || got["raised"] < 5 {
+		t.Errorf("threads %v; want 5 locked, and the others raised", got)
+	}
 }

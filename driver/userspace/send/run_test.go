@@ -144,20 +144,27 @@ func TestRun(t *testing.T) {
 // TestLog checks that trouble is told once, and its end.
 func TestLog(t *testing.T) {
 	runDevice(t, func(t *testing.T, d *device) {
-		d.add(stream(1))
+		d.add(single(1))
+		d.add(stream(2))
 		good := d.refuse
+		noRoute := func(to netip.AddrPort) syscall.Errno {
+			if to == stream(2).Legs[1].Destination {
+				return unix.ENETUNREACH
+			}
+			return 0
+		}
 		for _, step := range []struct {
 			name string
 			do   func()
 			want []string
 		}{
 			{"nothing", func() {}, nil},
-			{"no route", func() { d.refuse = func(netip.AddrPort) syscall.Errno { return unix.ENETUNREACH } }, []string{
-				`level=WARN msg="packets cannot be sent" source="source 1" err="network is unreachable"` + "\n"}},
+			{"no route", func() { d.refuse = noRoute }, []string{
+				`level=WARN msg="packets cannot be sent" source="source 2" err="network is unreachable"` + "\n"}},
 			{"a route", func() { d.refuse = good }, []string{
-				`level=INFO msg="packets can be sent again" source="source 1" not_sent=6000` + "\n"}},
+				`level=INFO msg="packets can be sent again" source="source 2" not_sent=2000` + "\n"}},
 			{"too late", func() { d.oversleep = 100 * time.Millisecond }, []string{
-				`level=WARN msg="packets left out: the thread that sends was run more than 20 ms late. Is the host overloaded?" source="source 1" missed=101` + "\n"}},
+				`level=WARN msg="packets left out: the thread that sends was run more than 20 ms late. Is the host overloaded?" missed=202` + "\n"}},
 			{"in time", func() {}, nil},
 			{"interface gone", func() { d.absent["other"] = true }, []string{
 				`level=WARN msg="sources are not sent: the network interface is not there" interface=other` + "\n"}},
@@ -168,7 +175,7 @@ func TestLog(t *testing.T) {
 			d.guard.Lock()
 			step.do()
 			d.guard.Unlock()
-			d.after(3*time.Second - 500*time.Microsecond)
+			d.after(2*time.Second - 500*time.Microsecond)
 			if diff := cmp.Diff(step.want, d.logged()); diff != "" {
 				t.Errorf("log after %s (-want +got):\n%s", step.name, diff)
 			}

@@ -9,10 +9,10 @@ import (
 	"aes67os/driver/userspace/media"
 )
 
-// trouble is what of a source was told in the log.
+// trouble is what is known of a source's.
 type trouble struct {
-	errors, missed   uint64
-	failing, missing bool
+	errors, missed uint64
+	failing        bool
 }
 
 // watch does, until ctx ends, what the thread that sends has no time for: it clears the ring,
@@ -22,7 +22,7 @@ func (s *Sender) watch(ctx context.Context, r *run) {
 	clean, watch := time.NewTicker(10*time.Millisecond), time.NewTicker(time.Second)
 	defer clean.Stop()
 	defer watch.Stop()
-	known := map[*Source]trouble{}
+	known, missing := map[*Source]trouble{}, false
 	for {
 		select {
 		case <-ctx.Done():
@@ -33,11 +33,7 @@ func (s *Sender) watch(ctx context.Context, r *run) {
 			s.mu.Lock()
 			r.findLinks(s.log)
 			s.mu.Unlock()
-			before := known
-			known = map[*Source]trouble{}
-			for _, source := range r.table.Load().sources {
-				known[source] = source.tell(before[source], s.log.With("source", source.stream.Name))
-			}
+			known, missing = r.tell(known, missing, s.log)
 		}
 	}
 }
@@ -85,18 +81,25 @@ func (r *run) findLinks(log *slog.Logger) {
 	}
 }
 
-// tell logs what has changed since before.
-func (s *Source) tell(before trouble, log *slog.Logger) trouble {
-	t := trouble{errors: s.errors.Load(), missed: s.missed.Load()}
-	t.failing, t.missing = t.errors > before.errors, t.missed > before.missed
-	switch {
-	case t.failing && !before.failing:
-		log.Warn("packets cannot be sent", "err", syscall.Errno(s.errno.Load()))
-	case before.failing && !t.failing:
-		log.Info("packets can be sent again", "not_sent", t.errors)
+// tell logs what trouble has begun or ceased since it was as known, and returns how it
+// is now. What is missed is for all sources together, as it is the thread's fault.
+func (r *run) tell(known map[*Source]trouble, missing bool, log *slog.Logger) (map[*Source]trouble, bool) {
+	now, missed := map[*Source]trouble{}, uint64(0)
+	for _, s := range r.table.Load().sources {
+		before := known[s]
+		t := trouble{errors: s.errors.Load(), missed: s.missed.Load()}
+		t.failing = t.errors > before.errors
+		switch {
+		case t.failing && !before.failing:
+			log.Warn("packets cannot be sent", "source", s.stream.Name, "err", syscall.Errno(s.errno.Load()))
+		case before.failing && !t.failing:
+			log.Info("packets can be sent again", "source", s.stream.Name, "not_sent", t.errors)
+		}
+		missed += t.missed - before.missed
+		now[s] = t
 	}
-	if t.missing && !before.missing {
-		log.Warn("packets left out: the thread that sends was run more than 20 ms late. Is the host overloaded?", "missed", t.missed)
+	if missed > 0 && !missing {
+		log.Warn("packets left out: the thread that sends was run more than 20 ms late. Is the host overloaded?", "missed", missed)
 	}
-	return t
+	return now, missed > 0
 }
