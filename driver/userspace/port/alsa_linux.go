@@ -25,7 +25,7 @@ const never = 1 << 30
 
 // periods is how many there are in a buffer. The periods' interrupts are not needed, but
 // some cards look where they are only then.
-const periods = 4
+const periods = 8
 
 // open implements sound.
 func (alsaCards) open(name cardName, capture bool, want shape) (stream, error) {
@@ -108,25 +108,27 @@ func configure(params *alsa.PcmParams, want shape) (*alsa.Config, format, error)
 	if chosen == 0 {
 		return nil, 0, errors.New("it has none of the formats S32_LE, S24_3LE, S24_LE and S16_LE")
 	}
-	for _, p := range []struct {
-		param alsa.PcmParam
-		want  int
-		into  *uint32
-	}{
-		{alsa.SNDRV_PCM_HW_PARAM_CHANNELS, want.channels, &config.Channels},
-		{alsa.SNDRV_PCM_HW_PARAM_RATE, int(want.rate), &config.Rate},
-		{alsa.SNDRV_PCM_HW_PARAM_PERIOD_SIZE, want.buffer / periods, &config.PeriodSize},
-		{alsa.SNDRV_PCM_HW_PARAM_PERIODS, periods, &config.PeriodCount},
-	} {
-		low, err := params.Min(p.param)
+	// within is the value nearest to what is wanted that the card can have.
+	within := func(param alsa.PcmParam, value int) (uint32, error) {
+		low, err := params.Min(param)
 		if err != nil {
-			return nil, 0, err
+			return 0, err
 		}
-		high, err := params.Max(p.param)
-		if err != nil {
-			return nil, 0, err
-		}
-		*p.into = min(max(uint32(p.want), low), high)
+		high, err := params.Max(param)
+		return min(max(uint32(value), low), high), err
+	}
+	var err error
+	if config.Channels, err = within(alsa.SNDRV_PCM_HW_PARAM_CHANNELS, want.channels); err != nil {
+		return nil, 0, err
+	}
+	if config.Rate, err = within(alsa.SNDRV_PCM_HW_PARAM_RATE, int(want.rate)); err != nil {
+		return nil, 0, err
+	}
+	if config.PeriodSize, err = within(alsa.SNDRV_PCM_HW_PARAM_PERIOD_SIZE, want.at(config.Rate).buffer/periods); err != nil {
+		return nil, 0, err
+	}
+	if config.PeriodCount, err = within(alsa.SNDRV_PCM_HW_PARAM_PERIODS, periods); err != nil {
+		return nil, 0, err
 	}
 	config.StopThreshold = config.PeriodSize * config.PeriodCount
 	return config, chosen, nil

@@ -23,7 +23,8 @@ type Card struct {
 	// Device is the name of the card: hw:CARD=UAC2Gadget, hw:CARD=UAC2Gadget,DEV=0, hw:0.
 	Device string
 	// Latency is from the media clock to the card, each way; zero is DefaultLatency. It is
-	// kept exactly. The card's buffer is about twice that.
+	// kept exactly. The card's buffer is longer. One that is resampled has at
+	// least 3 ms, and more below 48 kHz.
 	Latency time.Duration
 	// From are the device's capture channels for each of the card's playback channels, To
 	// the device's playback channels for each of its capture channels. A direction without
@@ -142,7 +143,7 @@ func (s *side) run(ctx context.Context, os sound) {
 		s.d.Thread()
 	}
 	s.servo.rate = float64(s.d.Rate)
-	want := shape{rate: s.d.Rate, channels: len(s.channels), buffer: int(2 * s.d.samples(s.latency))}
+	want := shape{rate: s.d.Rate, channels: len(s.channels), buffer: int(4 * (s.d.samples(s.latency) + halfTaps))}
 	s.d.persist(ctx, s.card, func(works func()) error {
 		stream, err := os.open(s.name, s.capture, want)
 		if err != nil {
@@ -159,7 +160,7 @@ func (s *side) serve(ctx context.Context, stream stream) error {
 	c := newConversion(s, stream)
 	log := s.d.Log.With("port", s.card.Name(), "capture", s.capture)
 	log.Info("sound card", "rate", c.shape.rate, "channels", c.shape.channels,
-		"buffer", c.shape.buffer, "steered", stream.steers(), "resampled", c.resampler != nil)
+		"buffer", c.shape.buffer, "latency", time.Duration(c.latency)*time.Second/time.Duration(s.d.Rate), "steered", stream.steers(), "resampled", c.resampler != nil)
 	if c.shape.channels < len(s.channels) {
 		log.Warn("the card has fewer channels than there are for it", "card has", c.shape.channels, "port has", len(s.channels))
 	}

@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"aes67os/driver"
 	"aes67os/driver/userspace/media"
 )
@@ -64,7 +66,7 @@ func TestSteeredCapture(t *testing.T) {
 			}}
 			stop := begin(t, card, d)
 			time.Sleep(2 * time.Second)
-			got := keepPlayed(d, 0, 8*48000)
+			got := keepPlayed(d, 0, 4*48000)
 			if i := find(got[:100], func(i int64) int32 { return noise(2, i) }, 5*48000); i < 0 {
 				t.Errorf("%v ppm: not what the card captured", ppm)
 			} else {
@@ -92,14 +94,14 @@ func TestSteeredPlayback(t *testing.T) {
 			card := &Card{Device: "hw:fake", From: []int{1, driver.Unmapped, 0}, sound: &fakeCards{cards: map[string]*fakeCard{"fake": fake}}}
 			stop := begin(t, card, d)
 			from := now(d)
-			feed(d, 10*time.Second, noise)
+			feed(d, 6*time.Second, noise)
 			s := card.Status().Playback
 			stop()
 			checkUndisturbed(t, s)
 			// It began with what there was before, and again when the card moved.
 			got := fake.played[2][4800:]
 			i := find(got[:100], func(i int64) int32 { return noise(0, from+i) }, 48000)
-			if i < 0 || len(got) < 9*48000 {
+			if i < 0 || len(got) < 5*48000 {
 				t.Fatalf("%v ppm: not what was received", ppm)
 			}
 			for j := range got {
@@ -128,33 +130,36 @@ func find(samples []int32, sequence func(int64) int32, most int64) int64 {
 	return -1
 }
 
-// Others are resampled, of which little is to be heard once the servo has settled.
+// Others are resampled, of which little is to be heard. Most of it is because the card's
+// place is known in whole samples only, of which a lower rate has longer ones; and it
+// becomes less with time.
 func TestResampledCapture(t *testing.T) {
 	for name, tc := range map[string]struct {
+		rate uint32
 		fake *fakeCard
 		thdn float64
 	}{
-		"fast, of 24 bits":   {&fakeCard{ppm: 200, format: s24_3}, -100},
-		"slow, another rate": {&fakeCard{ppm: -200, rate: 44100}, -100},
-		// Its place is known to a millisecond only.
-		"in steps of 1 ms": {&fakeCard{ppm: 100, step: 48}, -60},
+		"fast, of 24 bits":   {48000, &fakeCard{ppm: 200, format: s24_3}, -100},
+		"slow, another rate": {12000, &fakeCard{ppm: -200, rate: 11025}, -85},
+		"in steps of 1 ms":   {12000, &fakeCard{ppm: 100, step: 12}, -60},
 		// Its clock is changed by 1 ppm at a time.
-		"steered, another rate": {&fakeCard{ppm: 50, rate: 96000, pitched: true}, -60},
+		"steered, another rate": {12000, &fakeCard{ppm: 50, rate: 24000, pitched: true}, -100},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDevice(48000, 1)
+				d := newDevice(tc.rate, 1)
 				rate := tc.fake.rate
 				if rate == 0 {
 					rate = d.Rate
 				}
 				tc.fake.sample = sine(997, rate)
-				card := &Card{Device: "hw:fake", To: []int{0}, sound: &fakeCards{cards: map[string]*fakeCard{"fake": tc.fake}}}
+				// The shortest there is, and still nothing comes too late.
+				card := &Card{Device: "hw:fake", To: []int{0}, Latency: minLatency, sound: &fakeCards{cards: map[string]*fakeCard{"fake": tc.fake}}}
 				stop := begin(t, card, d)
-				time.Sleep(settling)
-				got := keepPlayed(d, 0, 48000)
+				time.Sleep(20 * time.Second)
+				got := keepPlayed(d, 0, int(d.Rate))
 				checkUndisturbed(t, card.Status().Capture)
-				fit := bestFit(got, 997.0/48000*(1+tc.fake.ppm*1e-6))
+				fit := bestFit(got, 997.0/float64(d.Rate)*(1+tc.fake.ppm*1e-6))
 				t.Logf("THD+N %.1f dB, %+v", fit.thdn, card.Status().Capture)
 				if fit.thdn > tc.thdn {
 					t.Errorf("THD+N %.1f dB; want at most %v", fit.thdn, tc.thdn)
@@ -165,20 +170,18 @@ func TestResampledCapture(t *testing.T) {
 	}
 }
 
-const settling = 40 * time.Second
-
 func TestResampledPlayback(t *testing.T) {
 	for name, fake := range map[string]*fakeCard{
 		"slow, of 24 bits":   {ppm: -200, format: s24},
-		"fast, another rate": {ppm: 200, rate: 44100},
+		"fast, another rate": {ppm: 200, rate: 11025},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := newDevice(48000, 1)
-				card := &Card{Device: "hw:fake", From: []int{0}, sound: &fakeCards{cards: map[string]*fakeCard{"fake": fake}}}
+				d := newDevice(12000, 1)
+				card := &Card{Device: "hw:fake", From: []int{0}, Latency: minLatency, sound: &fakeCards{cards: map[string]*fakeCard{"fake": fake}}}
 				stop := begin(t, card, d)
-				time.Sleep(settling)
-				feed(d, 1100*time.Millisecond, sine(997, 48000))
+				time.Sleep(20 * time.Second)
+				feed(d, 1100*time.Millisecond, sine(997, d.Rate))
 				s := card.Status().Playback
 				stop()
 				checkUndisturbed(t, s)
@@ -189,7 +192,7 @@ func TestResampledPlayback(t *testing.T) {
 				got := fake.played[0][len(fake.played[0])-int(rate):]
 				fit := bestFit(got, 997/float64(rate)/(1+fake.ppm*1e-6))
 				t.Logf("THD+N %.1f dB, %+v", fit.thdn, s)
-				if fit.thdn > -100 {
+				if fit.thdn > -80 {
 					t.Errorf("THD+N %.1f dB", fit.thdn)
 				}
 			})
@@ -211,19 +214,15 @@ func TestCardLatency(t *testing.T) {
 				// The card hears at once what the clock says: a ramp that tells the time.
 				const slope = 1 << 10
 				begun := now(d)
-				var in *fakeStream
 				fake.sample = func(_ int, frame int64) int32 {
 					// At which time the card had that frame.
+					in := fake.in
 					late := (in.hw - float64(frame-in.base)) / float64(in.is.rate) / (1 + fake.ppm*1e-6) / in.pitch
 					return int32(slope * (float64(in.seen)/1e9 - late - float64(begun)/48000) * 48000)
 				}
 				card := &Card{Device: "hw:fake", To: []int{0}, From: []int{0}, Latency: latency, sound: &fakeCards{cards: map[string]*fakeCard{"fake": fake}}}
-				fake.open(true, shape{rate: 48000, channels: 1})
-				in = fake.in
 				stop := begin(t, card, d)
-				synctest.Wait()
-				in = fake.in
-				feed(d, 10*time.Second, func(_ int, position int64) int32 { return int32(slope * (position - begun)) })
+				feed(d, 5*time.Second, func(_ int, position int64) int32 { return int32(slope * (position - begun)) })
 				synctest.Wait()
 
 				p := now(d)
@@ -257,13 +256,13 @@ func TestXruns(t *testing.T) {
 			fake.mu.Lock()
 			fake.in.xrun, fake.out.xrun = true, true
 			fake.mu.Unlock()
-			time.Sleep(time.Second)
+			time.Sleep(300 * time.Millisecond)
 		}
 		for name, s := range map[string]DirectionStatus{"capture": card.Status().Capture, "playback": card.Status().Playback} {
 			if s.Xruns != 3 || !s.Running || s.Realigned != 0 || math.Abs(s.Ahead) > 1.5 {
 				t.Errorf("%s after 3 xruns: %+v", name, s)
 			}
-			if math.Abs(s.Correction-learnt) > 10e-6 {
+			if math.Abs(s.Correction-learnt) > 20e-6 {
 				t.Errorf("%s: a correction of %.1f ppm; before the xruns it was %.1f", name, s.Correction*1e6, learnt*1e6)
 			}
 		}
@@ -275,7 +274,7 @@ func TestUnplugged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDevice(48000, 2)
 		cards := &fakeCards{cards: map[string]*fakeCard{}}
-		card := &Card{Device: "hw:CARD=fake", To: []int{0}, From: []int{1}, sound: cards}
+		card := &Card{Device: "hw:CARD=fake", To: []int{0, 1}, From: []int{1, 0}, sound: cards}
 		stop := begin(t, card, d)
 		running := func(want bool) {
 			t.Helper()
@@ -300,6 +299,28 @@ func TestUnplugged(t *testing.T) {
 		stop()
 		if s := card.Status(); s.Capture.Running || s.Playback.Running {
 			t.Errorf("status %+v after Run has returned", s)
+		}
+	})
+}
+
+func TestCardWithFewerChannels(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice(48000, 2)
+		fake := &fakeCard{sample: noise, pitched: true, channels: 1, format: s16}
+		card := &Card{Device: "hw:fake", To: []int{0, 1}, From: []int{0, 1}, sound: &fakeCards{cards: map[string]*fakeCard{"fake": fake}}}
+		stop := begin(t, card, d)
+		feed(d, 2*time.Second, noise)
+		of16 := func(c int) func(int64) int32 { return func(i int64) int32 { return noise(c, i) >> 16 << 16 } }
+		if find(keepPlayed(d, 0, 480), of16(0), 3*48000) < 0 {
+			t.Error("not what the card captured")
+		}
+		if got := read(d.Playback, 1, now(d), 480); !cmp.Equal(got, make([]int32, 480)) {
+			t.Error("a channel that the card does not have is not silent")
+		}
+		stop()
+		from := now(d) - 48000
+		if got := fake.played[0]; find(got[len(got)-9600:len(got)-9000], func(i int64) int32 { return of16(0)(from + i) }, 48000) < 0 {
+			t.Error("not what was received")
 		}
 	})
 }

@@ -21,8 +21,6 @@ type conversion struct {
 func newConversion(s *side, stream stream) *conversion {
 	shape := stream.shape()
 	c := &conversion{stream: stream, d: s.d, shape: shape, latency: s.d.samples(s.latency)}
-	// A card with a small buffer cannot have more latency than that.
-	c.latency = min(c.latency, int64(shape.buffer)*int64(s.d.Rate)/int64(shape.rate)/2)
 	c.maps = s.channels[:min(len(s.channels), shape.channels)]
 	in, out := s.d.Rate, shape.rate
 	if s.capture {
@@ -30,10 +28,15 @@ func newConversion(s *side, stream stream) *conversion {
 	}
 	if in != out || !stream.steers() {
 		c.resampler = newResampler(len(c.maps), largest, in, out)
+		// What the resampler takes of the latency must leave some of it.
+		delay := int64(c.resampler.half) * int64(s.d.Rate) / int64(in)
+		c.latency = max(c.latency, delay+s.d.samples(minLatency))
 	}
 	if !stream.steers() {
 		c.correction = s.servo.integral
 	}
+	// A card with a small buffer cannot have more latency than that.
+	c.latency = min(c.latency, int64(shape.buffer)*int64(s.d.Rate)/int64(shape.rate)/2)
 	room := largest
 	if in < out {
 		room = int(uint64(room)*uint64(out)/uint64(in)) + 1

@@ -63,7 +63,7 @@ func (c *fakeCard) open(capture bool, want shape) stream {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rate != 0 {
-		want.rate = c.rate
+		want = want.at(c.rate)
 	}
 	if c.channels != 0 {
 		want.channels = min(want.channels, c.channels)

@@ -70,6 +70,7 @@ func TestRunRefuses(t *testing.T) {
 		"level above full scale":        Tone{Frequency: 1000, Level: 1, To: []int{0}},
 		"capture channel there is not":  Recorder{Path: "x.wav", From: []int{2}},
 		"bits":                          Recorder{Path: "x.wav", Bits: 20, From: []int{0}},
+		"recording of nothing":          Recorder{Path: "x.wav"},
 		"loop of different numbers":     Loop{From: []int{0}, To: []int{0, 1}},
 		"loop that takes too long":      Loop{From: []int{0}, To: []int{0}, Delay: time.Minute},
 		"card's name":                   &Card{Device: "default", To: []int{0}},
@@ -291,7 +292,7 @@ func fitSine(samples []int32, frequency float64) fit {
 
 // bestFit also finds the frequency, near to one.
 func bestFit(samples []int32, frequency float64) fit {
-	width := 2.0 / float64(len(samples))
+	width := 0.6 / float64(len(samples)) // farther away there are other minima
 	low, high := frequency-width, frequency+width
 	for range 60 {
 		a, b := low+(high-low)/3, high-(high-low)/3

@@ -47,6 +47,9 @@ func (r Recorder) Run(ctx context.Context, d Device) error {
 	if err := d.check(r, r.From, nil); err != nil {
 		return err
 	}
+	if len(r.From) < 1 || len(r.From) > driver.MaxChannels {
+		return invalid(r, "%d channels, there can be 1 to %d", len(r.From), driver.MaxChannels)
+	}
 	bits := r.Bits
 	if bits == 0 {
 		bits = DefaultBits

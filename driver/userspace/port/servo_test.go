@@ -86,3 +86,17 @@ func TestServoIsBounded(t *testing.T) {
 		t.Fatalf("a correction of %v", c)
 	}
 }
+
+// The card's own speed is learnt once.
+func TestServoRemembers(t *testing.T) {
+	s := servo{rate: 48000}
+	s.begin()
+	ahead := 0.0
+	for range 30000 {
+		ahead += (100e-6 + s.update(ahead, 0.001)) * 48
+	}
+	s.begin()
+	if c := s.update(0, 0.001) * 1e6; math.Abs(c+100) > 1 {
+		t.Errorf("begun anew, the correction is %.2f ppm; want -100", c)
+	}
+}

@@ -19,8 +19,15 @@ type shape struct {
 	rate     uint32
 	channels int
 	format   format
-	// buffer is in frames.
+	// buffer is in frames. One that is wanted lasts as long at another rate.
 	buffer int
+}
+
+// at is the shape at another rate.
+func (s shape) at(rate uint32) shape {
+	s.buffer = int(int64(s.buffer) * int64(rate) / int64(s.rate))
+	s.rate = rate
+	return s
 }
 
 // stream is a card's stream in one direction. It never waits. Its errors are errXrun, or

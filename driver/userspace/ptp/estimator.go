@@ -63,7 +63,7 @@ type estimator struct {
 	// spread is how exactly undelayed Syncs lie along it, of late, in nanoseconds.
 	spread float64
 	// holding tells that they do not at present: something has changed. Until only the new
-	// is left of what is recent, the line follows with the slope and the path delay that it had.
+	// is left of what is recent, the line follows with the slope that it had.
 	holding bool
 	until   int64
 	// delay is the mean path delay, as measured: it may be negative.
@@ -127,7 +127,7 @@ func (e *estimator) doubt(s sample) (stepped bool) {
 	}
 	// The path is what it was, only what was measured along the old line is of no use.
 	believed := e.strange
-	e.syncs, e.delays, e.strange, e.offsets, e.ready = nil, nil, nil, nil, false
+	e.syncs, e.delays, e.strange, e.offsets, e.ready, e.holding = nil, nil, nil, nil, false, false
 	for _, s := range believed {
 		e.add(s)
 	}
@@ -167,7 +167,7 @@ func (e *estimator) around(s sample) float64 { return float64(s.ptp - e.arrivals
 
 // measure works out the path delay from the least delayed exchanges.
 func (e *estimator) measure() {
-	if len(e.delays) == 0 || e.holding {
+	if len(e.delays) == 0 {
 		return
 	}
 	early := make([]float64, len(e.delays))
@@ -214,10 +214,11 @@ func (e *estimator) first(raw int64) int {
 	return max(0, min(i, len(e.syncs)-minRecent))
 }
 
-// forget forgets what came before a raw time. The path delay stays until there is another.
+// forget forgets what came before a raw time, and exchanges that the line to come will
+// not reach. The path delay stays until there is another.
 func (e *estimator) forget(raw int64) {
 	e.syncs = slices.Delete(e.syncs, 0, e.first(raw))
-	e.delays = slices.DeleteFunc(e.delays, func(d exchange) bool { return d.raw < raw })
+	e.delays = slices.DeleteFunc(e.delays, func(d exchange) bool { return d.raw < e.syncs[0].raw })
 }
 
 // become makes the line one through a height above the last Sync.

@@ -131,6 +131,12 @@ func TestEstimator(t *testing.T) {
 		{"a warming crystal, 1 ppm in a minute", path{func(raw int64) int64 {
 			return drift(5)(raw) + int64(0.5*1e-6/60*float64(raw)/1e9*float64(raw))
 		}, queue(5*micro, micro), queue(5*micro, micro), eighth}, 30 * time.Second, 5 * time.Minute, 1600, 1900, 2200},
+		{"the master steps back by 0.9 ms", path{func(raw int64) int64 {
+			if raw > 60e9 {
+				return drift(5)(raw) - 900e3
+			}
+			return drift(5)(raw)
+		}, queue(5*micro, micro), queue(5*micro, micro), eighth}, 63 * time.Second, 5 * time.Minute, 1000, 1000, 6000},
 		{"the master steps by 10 s", path{func(raw int64) int64 {
 			if raw > 60e9 {
 				return drift(5)(raw) + 10e9

@@ -11,9 +11,6 @@ const (
 	// announceTimeout is after how many intervals without Announce a master is gone
 	// (announceReceiptTimeout, IEEE 1588-2008 §7.7.3.1).
 	announceTimeout = 3
-	// foreignWindow is within how many intervals two Announces must come for a
-	// master to count (FOREIGN_MASTER_TIME_WINDOW, §9.3.2.4.4).
-	foreignWindow = 4
 	// maxForeign is how many masters are remembered on a port.
 	maxForeign = 16
 	// maxSteps is how far from its grandmaster a master may be (§9.3.2.5).
@@ -28,7 +25,8 @@ type foreign struct {
 	heard    time.Time
 	interval time.Duration
 	sequence uint16
-	// qualified tells that it counts: it has announced itself twice.
+	// qualified tells that it counts: it has announced itself twice (§9.3.2.5), without
+	// having been gone between, which is stricter than the standard's window of four intervals.
 	qualified bool
 	// silent tells that it sends no Sync and is passed over where there is another.
 	silent bool
@@ -64,7 +62,7 @@ func (all *foreigns) announce(now time.Time, port int, m *protocol.Announce, kee
 			return // the same once more
 		}
 		heard.silent = before.silent
-		heard.qualified = before.qualified || now.Sub(before.heard) < foreignWindow*heard.interval
+		heard.qualified = true
 		*before = heard
 		return
 	}

@@ -2,8 +2,11 @@ package ptp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
 	"aes67os/driver"
@@ -180,22 +184,22 @@ func fromPMC(id string) string {
 
 func toPMC(id driver.ClockID) string { return fmt.Sprintf("%x.%x.%x", id[:3], id[3:5], id[5:]) }
 
-// truth collects by how much a mapping is off the clock of a ptp4l on the same host, which
-// is the host's, for a time, in nanoseconds.
-func (l *live) truth(length time.Duration) (off []float64) {
+// off collects by how much a mapping is ahead of a time, in nanoseconds and but for whole
+// seconds.
+func (l *live) off(length time.Duration, truth func(reading) int64) (off []float64) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for begin := time.Now(); time.Since(begin) < length; <-tick.C {
 		now := readClocks()
-		d := l.media.Mapping().PTPAt(now.mono) - now.real
-		d -= (d + 5e8) / 1e9 * 1e9 // seconds of TAI
-		off = append(off, float64(d))
+		d := time.Duration(l.media.Mapping().PTPAt(now.mono) - truth(now))
+		off = append(off, float64(d-d.Round(time.Second)))
 	}
 	return off
 }
 
 // TestSlaveOf4l follows a real master, and another one after it.
 func TestSlaveOf4l(t *testing.T) {
+	t.Parallel() // they mostly wait
 	one, two := netns.Pair(t, "10.68.0.1/24", "10.68.0.2/24")
 	master := start4l(t, one)
 	id := master.identity(t)
@@ -206,7 +210,8 @@ func TestSlaveOf4l(t *testing.T) {
 		t.Errorf("status %+v; want interface 0 without a fault", s)
 	}
 	t.Logf("locked after %v", time.Since(begin))
-	off := l.truth(5 * time.Second)
+	// On one host ptp4l's clock is the host's, perhaps with the seconds of TAI.
+	off := l.off(5*time.Second, func(now reading) int64 { return now.real })
 	rms, p99, most := figures(off)
 	t.Logf("true offset rms %.0f p99 %.0f most %.0f ns; %+v", rms, p99, most, l.Status())
 	if most > 200e3 {
@@ -223,6 +228,7 @@ func TestSlaveOf4l(t *testing.T) {
 
 // TestMasterOf4l has ptp4l follow us, in both ways of asking for the delay.
 func TestMasterOf4l(t *testing.T) {
+	t.Parallel()
 	one, two := netns.Pair(t, "10.68.1.1/24", "10.68.1.2/24")
 	l := run(t, one, Config{Interfaces: []string{"eth0"}})
 	s := l.leading(t)
@@ -239,16 +245,13 @@ func TestMasterOf4l(t *testing.T) {
 
 // TestTwo has two of ours elect, and the other take over without a jump.
 func TestTwo(t *testing.T) {
+	t.Parallel()
 	one, two := netns.Pair(t, "10.68.2.1/24", "10.68.2.2/24")
 	a := run(t, one, Config{Interfaces: []string{"eth0"}, Priority1: 100})
 	b := run(t, two, Config{Interfaces: []string{"eth0"}})
 	id := a.leading(t).Grandmaster
 	b.following(t, id.String())
-	off := make([]float64, 100)
-	for i := range off {
-		now := media.Now()
-		off[i] = float64(b.media.Mapping().PTPAt(now) - a.media.Mapping().PTPAt(now))
-	}
+	off := b.off(2*time.Second, func(now reading) int64 { return a.media.Mapping().PTPAt(now.mono) })
 	rms, p99, most := figures(off)
 	t.Logf("offset rms %.0f p99 %.0f most %.0f ns", rms, p99, most)
 	if most > 200e3 {
@@ -268,6 +271,7 @@ func TestTwo(t *testing.T) {
 // TestTwoInterfaces pulls the one cable and then the other (SMPTE ST 2022-7), and takes
 // an interface away.
 func TestTwoInterfaces(t *testing.T) {
+	t.Parallel()
 	one, two := netns.Pair(t, "10.68.3.1/24", "10.68.3.2/24")
 	netns.Cable(netns.End{Namespace: one, Interface: "eth1", Addresses: []string{"10.69.3.1/24"}},
 		netns.End{Namespace: two, Interface: "eth1", Addresses: []string{"10.69.3.2/24"}})
@@ -275,9 +279,14 @@ func TestTwoInterfaces(t *testing.T) {
 	master := run(t, one, Config{Interfaces: interfaces, Priority1: 100})
 	id := master.leading(t).Grandmaster
 	slave := run(t, two, Config{Interfaces: interfaces, SlaveOnly: true})
+	once := false // it has locked, and stays so
 	by := func(n int) Status {
 		return slave.until(t, fmt.Sprintf("locked by interface %d", n), func(s Status) bool {
-			return s.Lock == driver.Locked && s.Grandmaster == id && s.Interface == n
+			if once && s.Lock != driver.Locked {
+				t.Errorf("status %+v; want it to stay locked", s)
+			}
+			once = s.Lock == driver.Locked
+			return once && s.Grandmaster == id && s.Interface == n
 		})
 	}
 	by(0)
@@ -298,6 +307,7 @@ func TestTwoInterfaces(t *testing.T) {
 
 // TestLate has an interface come after the clock, and get its address later still.
 func TestLate(t *testing.T) {
+	t.Parallel()
 	one := netns.New(t)
 	l := run(t, one, Config{Interfaces: []string{"eth0"}})
 	l.until(t, "without the interface", func(s Status) bool { return strings.Contains(s.Fault, "no such network interface") })
@@ -312,6 +322,7 @@ func TestLate(t *testing.T) {
 
 // TestLoopback has two clocks on one host, on lo.
 func TestLoopback(t *testing.T) {
+	t.Parallel()
 	n := netns.New(t)
 	config := Config{Interfaces: []string{"lo"}}
 	a := run(t, n, config)
@@ -325,6 +336,7 @@ func TestLoopback(t *testing.T) {
 
 // TestNoRights runs the clock as an ordinary user, who may not open the ports.
 func TestNoRights(t *testing.T) {
+	t.Parallel()
 	n := netns.New(t)
 	n.Sysctl("net.ipv4.ip_unprivileged_port_start", "1024")
 	n.Do(func() error { // the thread is the namespace's own and needs them no more
@@ -339,5 +351,92 @@ func TestNoRights(t *testing.T) {
 	}
 	if l.media.Mapping() == nil {
 		t.Error("no mapping; want one of the host's time")
+	}
+}
+
+// TestSockets checks that the kernel tells when event messages left and came, and how they
+// are marked.
+func TestSockets(t *testing.T) {
+	t.Parallel()
+	one, two := netns.Pair(t, "10.68.5.1/24", "10.68.5.2/24")
+	h := newHost(readClocks, kernelTAI)
+	var wires [2]*udp
+	received := make(chan packet, 10)
+	ended := make(chan error, 2)
+	for i, in := range []*netns.Namespace{one, two} {
+		in.Do(func() error {
+			w, err := openUDP(t.Context(), "eth0", 46, h)
+			if err == nil {
+				wires[i] = w.(*udp)
+			}
+			return err
+		})
+		go func() {
+			ended <- wires[i].Receive(func(p packet) {
+				if i == 1 {
+					received <- p
+				}
+			})
+		}()
+	}
+	for _, conn := range []*net.UDPConn{wires[0].event, wires[0].general} {
+		p := ipv4.NewPacketConn(conn)
+		tos, err := p.TOS()
+		ttl, err2 := p.MulticastTTL()
+		if err != nil || err2 != nil || tos != 46<<2 || ttl != 1 {
+			t.Errorf("TOS %d, TTL %d, %v, %v; want %d and 1", tos, ttl, err, err2, 46<<2)
+		}
+	}
+	// The kernel looks after cables a little later.
+	until := func(what string, is func() bool) {
+		t.Helper()
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for deadline := time.Now().Add(patience); !is(); <-tick.C {
+			if time.Now().After(deadline) {
+				t.Fatalf("not %s", what)
+			}
+		}
+	}
+	until("plugged in", func() bool { return wires[0].carrier() == nil && wires[1].carrier() == nil })
+	next := func() packet {
+		t.Helper()
+		select {
+		case p := <-received:
+			return p
+		case <-time.After(patience):
+			t.Fatal("nothing comes")
+		}
+		return packet{}
+	}
+	from := netip.MustParseAddr("10.68.5.1")
+	for _, to := range []netip.Addr{group, netip.MustParseAddr("10.68.5.2")} {
+		before := h.now().raw
+		left, stamped, err := wires[0].SendEvent([]byte("event"), to)
+		if err != nil || !stamped || left < before {
+			t.Fatalf("SendEvent(%s) = %d, %v, %v; want a time after %d", to, left, stamped, err, before)
+		}
+		p := next()
+		if string(p.data) != "event" || p.from != from || !p.stamped || p.stamp < left-int64(time.Microsecond) || p.stamp > h.now().raw {
+			t.Errorf("received %+v; want it to have come after %d", p, left)
+		}
+		if err := wires[0].SendGeneral([]byte("general"), to); err != nil {
+			t.Fatal(err)
+		}
+		if p := next(); string(p.data) != "general" || p.from != from {
+			t.Errorf("received %+v", p)
+		}
+	}
+	two.Link("eth0", netlink.LinkSetDown)
+	until("unplugged", func() bool { return wires[0].carrier() != nil })
+	if _, _, err := wires[0].SendEvent([]byte("event"), group); !errors.Is(err, errNoCarrier) {
+		t.Errorf("SendEvent without a carrier = %v; want %v", err, errNoCarrier)
+	}
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "down") {
+		t.Errorf("Receive = %v; want that the interface is down", err)
+	}
+	wires[0].Close()
+	if err := <-ended; err == nil {
+		t.Error("Receive of what is closed = nil")
 	}
 }

@@ -351,7 +351,7 @@ func (n *node) publish() {
 	switch {
 	case n.lock == driver.Locking && n.steady >= settleTicks && s.measured(settleDelays):
 		n.lock, n.settled = driver.Locked, true
-		s.log.Info("PTP locked", "path delay ns", int64(s.estimator.pathDelay()), "rate ppm", 1e6*(n.held.line.Rate-1))
+		s.log.Info("PTP locked", "path delay ns", int64(s.estimator.pathDelay()), "rate ppb", int64(1e9*(n.held.line.Rate-1)))
 	case n.lock == driver.Locked && max(ahead, -ahead) > jump.Nanoseconds():
 		n.lock = driver.Locking
 		s.log.Warn("PTP time has jumped", "ns", ahead)

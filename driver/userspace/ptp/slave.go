@@ -56,10 +56,10 @@ type slave struct {
 	waiting     bool
 	nextRequest time.Time
 	interval    time.Duration
-	// answers counts those that came. deaf tells that the master gives none; warned, that
+	// answers counts those that came. late tells that there was time for them; warned, that
 	// we have told of a negative path delay.
 	answers      int
-	deaf, warned bool
+	late, warned bool
 }
 
 // own tells whether a message is from the port that is followed.
@@ -153,7 +153,7 @@ func (s *slave) delayResponse(m *protocol.DelayResp) {
 	s.interval = period(m.LogMessageInterval, delayInterval)
 	if came, ok := nanoseconds(m.ReceiveTimestamp, -m.CorrectionField); ok {
 		s.estimator.exchange(sample{s.requestLeft, came})
-		s.answers, s.deaf, s.fresh = s.answers+1, false, true
+		s.answers, s.fresh = s.answers+1, true
 	}
 }
 
@@ -162,9 +162,11 @@ func (s *slave) tick(now time.Time) {
 	if !s.lastSync.IsZero() && !now.Before(s.nextRequest) {
 		s.ask(now)
 	}
-	if s.answers == 0 && !s.deaf && !s.lastSync.IsZero() && now.Sub(s.begun) > delayPatience {
-		s.deaf = true
-		s.log.Warn("the PTP master does not answer delay requests: its time is late by the path delay")
+	if !s.late && !s.lastSync.IsZero() && now.Sub(s.begun) > delayPatience {
+		s.late = true
+		if s.answers == 0 {
+			s.log.Warn("the PTP master does not answer delay requests: its time is late by the path delay")
+		}
 	}
 	if !s.fresh {
 		return
@@ -191,6 +193,6 @@ func (s *slave) usable() bool {
 	return s.estimator.ready && s.measured(1) && s.estimator.span() >= minSpan
 }
 
-// measured tells whether the path delay has been measured so many times, or never
-// will be.
-func (s *slave) measured(times int) bool { return s.answers >= times || s.deaf }
+// measured tells whether the path delay has been measured so many times, or will not be
+// soon.
+func (s *slave) measured(times int) bool { return s.answers >= times || s.late }

@@ -143,16 +143,20 @@ var (
 	errDoubt     = errors.New("the host's clock has been set")
 )
 
-// SendEvent implements wire. Where the driver tells no time of sending, it is that after
-// the system call. Without a carrier nothing is sent, which would leave at some other time.
-func (u *udp) SendEvent(b []byte, to netip.Addr) (stamp int64, stamped bool, err error) {
-	err = u.control(func(fd int) error {
+// carrier tells whether something can be sent now.
+func (u *udp) carrier() error {
+	return u.control(func(fd int) error {
 		if r, err := u.ask(fd, unix.SIOCGIFFLAGS); err != nil || r.Uint16()&unix.IFF_RUNNING == 0 {
 			return errors.Join(errNoCarrier, err)
 		}
 		return nil
 	})
-	if err != nil {
+}
+
+// SendEvent implements wire. Where the driver tells no time of sending, it is that after
+// the system call. Without a carrier nothing is sent, which would leave at some other time.
+func (u *udp) SendEvent(b []byte, to netip.Addr) (stamp int64, stamped bool, err error) {
+	if err := u.carrier(); err != nil {
 		return 0, false, err
 	}
 	if _, err := u.event.WriteToUDPAddrPort(b, netip.AddrPortFrom(to, eventPort)); err != nil {

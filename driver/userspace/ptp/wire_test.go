@@ -211,7 +211,8 @@ type puppet struct {
 	*port
 	end      *end
 	announce protocol.Announce
-	// change alters messages before they are sent, and returns false for none.
+	// change alters messages before they are sent, and returns false for none. mu is held
+	// then.
 	change func(m any) bool
 	// oneStep sends no Follow_Up, early sends it before the Sync.
 	oneStep, early bool
@@ -257,7 +258,10 @@ func (w *world) puppet(last byte) *puppet {
 }
 
 func (p *puppet) send(m encoder, event bool) {
-	if !p.change(m) {
+	p.mu.Lock()
+	wanted := p.change(m)
+	p.mu.Unlock()
+	if !wanted {
 		return
 	}
 	b, err := m.MarshalBinary()
@@ -358,3 +362,12 @@ func (p *puppet) count(kind protocol.MessageType) (n int) {
 }
 
 func (p *puppet) id() driver.ClockID { return clockID(p.announce.GrandmasterIdentity) }
+
+// deafWire sends nowhere.
+type deafWire struct{}
+
+func (deafWire) MAC() net.HardwareAddr                             { return net.HardwareAddr{2, 0, 0, 0, 0, 1} }
+func (deafWire) SendEvent([]byte, netip.Addr) (int64, bool, error) { return 0, true, nil }
+func (deafWire) SendGeneral([]byte, netip.Addr) error              { return nil }
+func (deafWire) Receive(func(packet)) error                        { return errUnplugged }
+func (deafWire) Close()                                            {}

@@ -8,8 +8,8 @@
 // place up, until the runtime's monitor has done looking at ours. Those are
 // threads of ordinary priority, which a busy host makes wait in turn, so that each of
 // these can be tens of milliseconds. Nothing helps but that they have a priority too, the
-// lowest there is ([Program]): then a program that makes garbage all the time
-// is late as a quiet one is.
+// lowest there is ([Program]): then in a program that makes garbage all the time wake-ups
+// are late by tenths of a millisecond, one in a thousand by one or two, not by fifty.
 //
 // [Sleep] is an ordinary system call, which lends the place to others meanwhile. One
 // by syscall.RawSyscall would keep it, but the runtime takes that for a goroutine that does

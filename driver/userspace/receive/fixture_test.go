@@ -50,7 +50,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // newFixture makes a device on which it is now begin, which is not negative.
 func newFixture(t testing.TB, begin int64) *fixture {
-	f := &fixture{t: t, clock: new(media.Clock), capture: ring.New(10, size), begin: begin}
+	f := &fixture{t: t, clock: new(media.Clock), capture: ring.New(8, size), begin: begin}
 	f.clock.Set(&media.Mapping{Rate: 1})
 	f.local = media.TimeOf(begin, rate)
 	r := New(f.clock, quiet())

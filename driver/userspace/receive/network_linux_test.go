@@ -54,24 +54,34 @@ type studio struct {
 	capture *ring.Ring
 	r       *Receiver
 	stop    func()
-	// opened is told of every socket's interface and port, delivered of every batch of
-	// packets that has gone all its way.
-	opened    chan string
+	// joined is told of the interface of every membership, delivered of the size of every
+	// batch of packets that has gone all its way.
+	joined    chan string
 	delivered chan int
-	// threads counts those that were told to prepare.
-	threads atomic.Int32
+	// opened counts sockets, threads those that were told to prepare.
+	opened, threads atomic.Int32
 }
 
-// toldConn tells when packets have been delivered: when more are asked for.
+// toldConn tells what has been joined, and when packets have been delivered: when more are
+// asked for.
 type toldConn struct {
 	conn
-	told    chan<- int
+	studio  *studio
+	link    string
 	pending int
+}
+
+func (c *toldConn) join(group netip.Addr) error {
+	err := c.conn.join(group)
+	if err == nil {
+		c.studio.joined <- c.link
+	}
+	return err
 }
 
 func (c *toldConn) receive() ([]packet, error) {
 	if c.pending > 0 {
-		c.told <- c.pending
+		c.studio.delivered <- c.pending
 	}
 	p, err := c.conn.receive()
 	c.pending = len(p)
@@ -84,7 +94,7 @@ func newStudio(t *testing.T, number int) *studio {
 	s := &studio{
 		t: t, here: netns.Here(t), there: netns.New(t),
 		clock: new(media.Clock), capture: ring.New(8, size),
-		opened: make(chan string, 100), delivered: make(chan int, 10000),
+		joined: make(chan string, 1000), delivered: make(chan int, 10000),
 	}
 	// PTP time stands still, so that however long something takes no packet is late.
 	s.clock.Set(&media.Mapping{PTP: media.TimeOf(now, rate), Rate: 0})
@@ -111,8 +121,8 @@ func newStudio(t *testing.T, number int) *studio {
 		if err != nil {
 			return nil, err
 		}
-		s.opened <- fmt.Sprintf("%s:%d", name, port)
-		return &toldConn{conn: c, told: s.delivered}, nil
+		s.opened.Add(1)
+		return &toldConn{conn: c, studio: s, link: name}, nil
 	}
 	s.r.Thread = func() { s.threads.Add(1) }
 	s.awaitCarrier(0, true)
@@ -183,18 +193,17 @@ func (s *studio) await(packets int) {
 	}
 }
 
-// awaitOpen waits until a socket is opened on an interface.
-func (s *studio) awaitOpen(link int) {
+// awaitJoin waits until a group is joined on an interface.
+func (s *studio) awaitJoin(link int) {
 	s.t.Helper()
-	want := s.names[link] + ":5004"
 	for deadline := time.After(patience); ; {
 		select {
-		case got := <-s.opened:
-			if got == want {
+		case got := <-s.joined:
+			if got == s.names[link] {
 				return
 			}
 		case <-deadline:
-			s.t.Fatalf("no socket is opened on %s", want)
+			s.t.Fatalf("no group is joined on %s", s.names[link])
 		}
 	}
 }
@@ -244,8 +253,8 @@ func TestLegs(t *testing.T) {
 	s := newStudio(t, 1)
 	st := s.stream(0, 1)
 	sink := s.add(st)
-	s.awaitOpen(0)
-	s.awaitOpen(1)
+	s.awaitJoin(0)
+	s.awaitJoin(1)
 	send := func(leg int, packets ...int) { s.send(st, leg, destination(leg), packets...) }
 	send(0, all(20)...)
 	send(1, all(20)...)
@@ -263,7 +272,7 @@ func TestLegs(t *testing.T) {
 		s.r.device.watch()
 		s.r.mu.Unlock()
 		s.there.Link(end, netlink.LinkSetUp)
-		s.awaitOpen(leg)
+		s.awaitJoin(leg)
 		send(0, numbers[from+20:from+40]...)
 		send(1, numbers[from+20:from+40]...)
 		s.await(40)
@@ -332,7 +341,7 @@ func TestMemberships(t *testing.T) {
 		streams = append(streams, st)
 		sinks = append(sinks, s.add(st))
 	}
-	if got := len(s.opened); got != 3 {
+	if got := s.opened.Load(); got != 3 {
 		t.Errorf("%d sockets for 5 groups; want 3", got)
 	}
 	for i := range 5 {

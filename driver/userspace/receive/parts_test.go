@@ -60,6 +60,7 @@ func TestTalker(t *testing.T) {
 		{0, 2 * second, true, false},
 		{7, 2*second + silence - 1, false, false},
 		{0, 2*second - 5, true, false}, // by the other leg
+		{7, 2*second + silence - 1, false, false},
 		{7, 2*second + silence, true, true},
 		{0, 2*second + silence + 1, false, false},
 		{7, 9 * second, true, false},
@@ -85,6 +86,10 @@ func TestLedger(t *testing.T) {
 			now += random.Int64N(int64(size / 8))
 			l.advance(now - random.Int64N(3))
 			l.advance(now)
+			l.advance(now - 2) // a thread that has looked at the clock before another
+			if l.now != now {
+				t.Fatalf("seed %d: it is %d; want %d", seed, l.now-begin, now-begin)
+			}
 			for ; judged < min(now+1, end); judged++ {
 				if !there[judged] {
 					lost++

@@ -133,7 +133,7 @@ func (s *Sink) place(leg *leg, timestamp uint32, payload []byte, samples int, ar
 	if from >= max(now.position-room, 0) {
 		before := media.TimeOf(from, s.device.rate) - now.mapping.PTPAt(arrival)
 		leg.before.add(before)
-		samples := floor(before*int64(s.device.rate), int64(time.Second))
+		samples := before * int64(s.device.rate) / int64(time.Second)
 		if leg.minimum == never || samples < leg.minimum {
 			leg.minimum = samples
 		}
@@ -154,15 +154,6 @@ func (s *Sink) place(leg *leg, timestamp uint32, payload []byte, samples int, ar
 			s.device.capture.Write(channel, from, s.samples[:samples])
 		}
 	}
-}
-
-// floor is a/b, rounded down.
-func floor(a, b int64) int64 {
-	q := a / b
-	if a%b < 0 {
-		q--
-	}
-	return q
 }
 
 // Status tells how the sink does. Its errors, and MinimumTime, are since it was asked for

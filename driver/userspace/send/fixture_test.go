@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -13,6 +14,8 @@ import (
 	"aes67os/driver/userspace/media"
 	"aes67os/driver/userspace/ring"
 	"aes67os/driver/userspace/rtp"
+
+	"golang.org/x/sys/unix"
 )
 
 // Local time begins anywhere, PTP time is that of the year 2025.
@@ -38,6 +41,7 @@ type bench struct {
 // sent is a packet as it was sent.
 type sent struct {
 	At      int64 // local time
+	Link    int32 // index of the interface
 	To      netip.AddrPort
 	Header  rtp.Header
 	Payload []byte
@@ -71,7 +75,8 @@ func (m memory) Send(batch []message) (int, syscall.Errno) {
 		h := &batch[i].header
 		to := (*[8]byte)(unsafe.Pointer(h.Name)) // struct sockaddr_in
 		port := uint16(to[2])<<8 | uint16(to[3])
-		s := sent{At: m.b.time, To: netip.AddrPortFrom(netip.AddrFrom4([4]byte(to[4:])), port)}
+		link := atomic.LoadInt32((*int32)(unsafe.Add(unsafe.Pointer(h.Control), unix.CmsgLen(0))))
+		s := sent{At: m.b.time, Link: link, To: netip.AddrPortFrom(netip.AddrFrom4([4]byte(to[4:])), port)}
 		if errno := m.b.refuse(s.To); errno != 0 {
 			if i > 0 {
 				return i, 0

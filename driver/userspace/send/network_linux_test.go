@@ -32,7 +32,9 @@ func startIn(t *testing.T, in *netns.Namespace, log *slog.Logger, interfaces ...
 	s := New(clock, log)
 	index := map[string]int32{}
 	for _, name := range interfaces {
-		index[name] = int32(in.Index(name))
+		if index[name] = absent; name != "gone" {
+			index[name] = int32(in.Index(name))
+		}
 	}
 	// It looks for them on threads of the host's namespace.
 	s.host.find = func(name string) int32 { return index[name] }
@@ -112,6 +114,26 @@ func TestOnTheWire(t *testing.T) {
 	}
 }
 
+// TestAbsent checks that nothing goes another way when the interface is not there.
+func TestAbsent(t *testing.T) {
+	one, two := netns.Pair(t, "10.67.0.1/24", "10.67.0.2/24")
+	c := newCapture(two, "eth0")
+	defer c.Close()
+	s := startIn(t, one, slog.New(slog.DiscardHandler), "gone", "eth0")
+	lost, sent := single(1), single(2)
+	sent.Legs[0].Interface = 1
+	source := addIn(one, s, lost)
+	addIn(one, s, sent)
+	for range 10 {
+		if got := nextOf(t, c, sent); got.To != sent.Legs[0].Destination {
+			t.Errorf("packet to %v", got.To)
+		}
+	}
+	if got := source.Statistics(); got.Errors == 0 || got.Errors < got.Packets {
+		t.Errorf("%d of %d packets refused; want all", got.Errors, got.Packets)
+	}
+}
+
 // nextOf returns the next packet of a stream to a place where it is sent.
 func nextOf(t *testing.T, c *capture, st driver.Stream) captured {
 	t.Helper()
@@ -121,8 +143,11 @@ func nextOf(t *testing.T, c *capture, st driver.Stream) captured {
 			t.Fatalf("no packet of the stream: %v", err)
 		}
 		h, payload, err := rtp.Parse(got.RTP)
-		if err != nil || h.SSRC != st.SSRC || h.PayloadType != st.PayloadType {
+		if err != nil || h.PayloadType != st.PayloadType {
 			continue
+		}
+		if h.SSRC != st.SSRC {
+			t.Errorf("packet of SSRC %#x to %v", h.SSRC, got.To)
 		}
 		for _, leg := range st.Legs {
 			if got.To != leg.Destination {
@@ -223,5 +248,27 @@ func TestPortTaken(t *testing.T) {
 	}
 	if got := nextOf(t, c, st); got.From.Port() == 5004 || got.From.Addr() != st.Legs[0].Local {
 		t.Errorf("packet from %v; want one from any port of 127.0.0.1 but 5004", got.From)
+	}
+}
+
+func TestSendAllocatesNothing(t *testing.T) {
+	in := netns.New(t)
+	var u socket
+	in.Do(func() (err error) {
+		u, err = openSocket(0, slog.New(slog.DiscardHandler))
+		return err
+	})
+	defer u.Close()
+	st := single(1)
+	st.Legs[0].Local = netip.MustParseAddr("127.0.0.1")
+	m := newMessage(make([]byte, 300), st.Legs[0], st.DSCP, st.TTL)
+	m.setLink(1)
+	batch := []message{m, m, m}
+	if n := testing.AllocsPerRun(100, func() {
+		if n, errno := u.Send(batch); n != len(batch) {
+			t.Fatalf("Send() = %d, %v; want all of %d", n, errno, len(batch))
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations; want none", n)
 	}
 }

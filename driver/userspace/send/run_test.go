@@ -166,6 +166,8 @@ func TestLog(t *testing.T) {
 			{"too late", func() { d.oversleep = 100 * time.Millisecond }, []string{
 				`level=WARN msg="packets left out: the thread that sends was run more than 20 ms late. Is the host overloaded?" missed=202` + "\n"}},
 			{"in time", func() {}, nil},
+			{"too late again", func() { d.oversleep = 50 * time.Millisecond }, []string{
+				`level=WARN msg="packets left out: the thread that sends was run more than 20 ms late. Is the host overloaded?" missed=102` + "\n"}},
 			{"interface gone", func() { d.absent["other"] = true }, []string{
 				`level=WARN msg="sources are not sent: the network interface is not there" interface=other` + "\n"}},
 			{"interface back", func() { delete(d.absent, "other") }, []string{
@@ -178,6 +180,28 @@ func TestLog(t *testing.T) {
 			d.after(2*time.Second - 500*time.Microsecond)
 			if diff := cmp.Diff(step.want, d.logged()); diff != "" {
 				t.Errorf("log after %s (-want +got):\n%s", step.name, diff)
+			}
+		}
+	})
+}
+
+// TestInterface checks by which interface packets go when it comes and goes.
+func TestInterface(t *testing.T) {
+	runDevice(t, func(t *testing.T, d *device) {
+		d.add(stream(1))
+		for _, want := range []int32{7, absent, 7} {
+			d.guard.Lock()
+			d.absent["other"] = want == absent
+			d.guard.Unlock()
+			d.after(time.Second + time.Millisecond)
+			for _, packet := range d.after(time.Millisecond) {
+				want := want
+				if packet.To == stream(1).Legs[0].Destination {
+					want = 7
+				}
+				if packet.Link != want {
+					t.Errorf("packet to %v over interface %d; want %d", packet.To, packet.Link, want)
+				}
 			}
 		}
 	})

@@ -182,8 +182,8 @@ func TestTogether(t *testing.T) {
 				PayloadType: 98, SSRC: 0x1000 + []uint32{5, 2, 9}[i/2%3],
 				Sequence: got[i%6].Header.Sequence + uint16(i/6), Timestamp: got[0].Header.Timestamp + uint32(i/6*48),
 			},
-			To: stream([]int{5, 2, 9}[i/2%3]).Legs[i%2].Destination,
-			At: packet.At, Payload: packet.Payload,
+			To:   stream([]int{5, 2, 9}[i/2%3]).Legs[i%2].Destination,
+			Link: []int32{3, 5}[i%2], At: packet.At, Payload: packet.Payload,
 		}
 		if diff := cmp.Diff(want, packet, cmp.Comparer(equal)); diff != "" {
 			t.Errorf("packet %d (-want +got):\n%s", i, diff)

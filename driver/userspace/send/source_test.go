@@ -2,6 +2,7 @@ package send
 
 import (
 	"errors"
+	"log/slog"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -172,6 +173,18 @@ func TestAddRefuses(t *testing.T) {
 	}
 
 	b := newBench(t, 48000)
+	works := b.host.open
+	b.host.open = func(port uint16, log *slog.Logger) (socket, error) {
+		if port == 6000 {
+			return nil, unix.EMFILE
+		}
+		return works(port, log)
+	}
+	st := stream(1)
+	st.Legs[1].SourcePort = 6000
+	if _, err := b.Add(st); !errors.Is(err, unix.EMFILE) || b.open != 0 {
+		t.Errorf("Add(the second socket fails) = %v, %d sockets are open; want EMFILE, none", err, b.open)
+	}
 	for id := range driver.MaxStreams {
 		b.add(single(id % 8))
 	}
