@@ -34,7 +34,7 @@ type Subject struct {
 	// Unlock takes the grandmaster away.
 	Unlock func()
 	// Interrupt makes what the driver drives unreachable, and Restore reachable again.
-	// They work outside Run, too.
+	// They work outside Run, too. They are nil where nothing can come between.
 	Interrupt, Restore func()
 	// Rate is the sample rate in Hz that the device runs at.
 	Rate func() uint32

@@ -1,0 +1,271 @@
+package ptp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/facebook/time/timestamp"
+	"golang.org/x/net/ipv4"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// checkInterval is how often we look whether the interface is still there.
+	checkInterval = time.Second
+	// maxMisses is after how many messages without a time of sending it is waited for only
+	// once in retryMisses: it costs a tenth of a second.
+	maxMisses   = 3
+	retryMisses = 64
+)
+
+// udp is the wire of an interface: a socket for event messages with timestamps, and one
+// for general messages.
+type udp struct {
+	ifi            *net.Interface
+	host           *host
+	event, general *net.UDPConn
+	raw            syscall.RawConn
+	// misses counts messages in succession without a time of sending. Who sends owns it.
+	misses int
+	closed chan struct{}
+	once   sync.Once
+}
+
+// openUDP opens the sockets of an interface that is up and has an address.
+func openUDP(ctx context.Context, name string, dscp uint8, h *host) (wire, error) {
+	ifi, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("find the network interface: %w", err)
+	}
+	u := &udp{ifi: ifi, host: h, closed: make(chan struct{})}
+	if u.event, err = u.listen(ctx, eventPort, dscp); err != nil {
+		return nil, err
+	}
+	if u.general, err = u.listen(ctx, generalPort, dscp); err != nil {
+		u.event.Close()
+		return nil, err
+	}
+	if u.raw, err = u.event.SyscallConn(); err == nil {
+		err = errors.Join(u.control(func(fd int) error { return timestamp.EnableSWTimestamps(fd) }), u.check())
+	}
+	if err != nil {
+		u.Close()
+		return nil, err
+	}
+	return u, nil
+}
+
+// listen opens one of the sockets. It shares the port with other clocks on this host.
+func (u *udp) listen(ctx context.Context, port int, dscp uint8) (*net.UDPConn, error) {
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var failed error
+		err := c.Control(func(fd uintptr) {
+			failed = errors.Join(
+				unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+				unix.BindToDevice(int(fd), u.ifi.Name),
+			)
+		})
+		return errors.Join(err, failed)
+	}}
+	conn, err := config.ListenPacket(ctx, "udp4", fmt.Sprintf(":%d", port))
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		return nil, fmt.Errorf("open UDP port %d: permission: needs CAP_NET_BIND_SERVICE: %w", port, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open UDP port %d: %w", port, err)
+	}
+	p := ipv4.NewPacketConn(conn)
+	for _, set := range []func() error{
+		func() error { return p.JoinGroup(u.ifi, &net.UDPAddr{IP: group.AsSlice()}) },
+		func() error { return p.SetMulticastInterface(u.ifi) },
+		func() error { return p.SetMulticastTTL(1) },         // annex D.3
+		func() error { return p.SetMulticastLoopback(true) }, // other clocks on this host
+		func() error { return p.SetTOS(int(dscp) << 2) },     // RFC 2474 §3
+		func() error { return conn.(*net.UDPConn).SetReadBuffer(1 << 16) },
+	} {
+		if err := set(); err != nil {
+			conn.Close()
+			return nil, fmt.Errorf("set up UDP port %d: %w", port, err)
+		}
+	}
+	return conn.(*net.UDPConn), nil
+}
+
+// control does something to the event socket.
+func (u *udp) control(f func(fd int) error) error {
+	var failed error
+	err := u.raw.Control(func(fd uintptr) { failed = f(int(fd)) })
+	return errors.Join(err, failed)
+}
+
+// check tells whether the interface is still the one it was, up, and has an address. It
+// asks by the socket, and so in its network namespace.
+func (u *udp) check() error {
+	return u.control(func(fd int) error {
+		if r, err := u.ask(fd, unix.SIOCGIFINDEX); err != nil {
+			return fmt.Errorf("the network interface has gone: %w", err)
+		} else if int(r.Uint32()) != u.ifi.Index {
+			return errors.New("the network interface is another one now")
+		}
+		if r, err := u.ask(fd, unix.SIOCGIFFLAGS); err != nil {
+			return fmt.Errorf("the network interface has gone: %w", err)
+		} else if r.Uint16()&unix.IFF_UP == 0 {
+			return errors.New("the network interface is down")
+		}
+		if _, err := u.ask(fd, unix.SIOCGIFADDR); err != nil {
+			return fmt.Errorf("the network interface has no IPv4 address: %w", err)
+		}
+		return nil
+	})
+}
+
+// ask asks the kernel for a property of the interface.
+func (u *udp) ask(fd int, what uint) (*unix.Ifreq, error) {
+	r, err := unix.NewIfreq(u.ifi.Name)
+	if err != nil {
+		return nil, err
+	}
+	return r, unix.IoctlIfreq(fd, what, r)
+}
+
+// MAC implements wire.
+func (u *udp) MAC() net.HardwareAddr { return u.ifi.HardwareAddr }
+
+// errNoCarrier and errDoubt are why an event message is of no use.
+var (
+	errNoCarrier = errors.New("the cable is out")
+	errDoubt     = errors.New("the host's clock has been set")
+)
+
+// carrier tells whether something can be sent now.
+func (u *udp) carrier() error {
+	return u.control(func(fd int) error {
+		if r, err := u.ask(fd, unix.SIOCGIFFLAGS); err != nil || r.Uint16()&unix.IFF_RUNNING == 0 {
+			return errors.Join(errNoCarrier, err)
+		}
+		return nil
+	})
+}
+
+// SendEvent implements wire. Where the driver tells no time of sending, it is that after
+// the system call. Without a carrier nothing is sent, which would leave at some other time.
+func (u *udp) SendEvent(b []byte, to netip.Addr) (stamp int64, stamped bool, err error) {
+	if err := u.carrier(); err != nil {
+		return 0, false, err
+	}
+	if _, err := u.event.WriteToUDPAddrPort(b, netip.AddrPortFrom(to, eventPort)); err != nil {
+		return 0, false, err
+	}
+	after := u.host.now().raw
+	var at time.Time
+	if u.misses < maxMisses || u.misses%retryMisses == 0 {
+		err = u.control(func(fd int) error {
+			at, _, err = timestamp.ReadTXtimestamp(fd)
+			return err
+		})
+	}
+	if err != nil || at.IsZero() {
+		u.misses++
+		return after, false, nil
+	}
+	u.misses = 0
+	if stamp, stamped = u.host.stamp(at.UnixNano()); !stamped {
+		return 0, false, errDoubt
+	}
+	return stamp, true, nil
+}
+
+// SendGeneral implements wire.
+func (u *udp) SendGeneral(b []byte, to netip.Addr) error {
+	_, err := u.general.WriteToUDPAddrPort(b, netip.AddrPortFrom(to, generalPort))
+	return err
+}
+
+// Receive implements wire.
+func (u *udp) Receive(deliver func(packet)) error {
+	packets := make(chan packet)
+	errs := make(chan error, 3)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer u.Close()
+	for _, next := range []func() (packet, error){u.readEvent, u.readGeneral} {
+		readers.Go(func() {
+			for {
+				p, err := next()
+				if err != nil {
+					errs <- fmt.Errorf("receive: %w", err)
+					return
+				}
+				select {
+				case packets <- p:
+				case <-u.closed:
+					return
+				}
+			}
+		})
+	}
+	check := time.NewTicker(checkInterval)
+	defer check.Stop()
+	for {
+		select {
+		case p := <-packets:
+			deliver(p)
+		case err := <-errs:
+			return err
+		case <-check.C:
+			if err := u.check(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// readEvent waits for an event message and its timestamp. One without a timestamp is of
+// no use and passed over.
+func (u *udp) readEvent() (packet, error) {
+	b, oob := make([]byte, maxMessage), make([]byte, timestamp.ControlSizeBytes)
+	for {
+		var n int
+		var from unix.Sockaddr
+		var at time.Time
+		var failed error
+		var errno unix.Errno
+		err := u.raw.Read(func(fd uintptr) bool {
+			n, from, at, failed = timestamp.ReadPacketWithRXTimestampBuf(int(fd), b, oob)
+			return !errors.Is(failed, unix.EAGAIN)
+		})
+		switch {
+		case err != nil:
+			return packet{}, err
+		case errors.As(failed, &errno):
+			return packet{}, failed
+		case failed != nil:
+			continue
+		}
+		p := packet{data: b[:n], from: timestamp.SockaddrToAddr(from)}
+		p.stamp, p.stamped = u.host.stamp(at.UnixNano())
+		return p, nil
+	}
+}
+
+// readGeneral waits for a general message.
+func (u *udp) readGeneral() (packet, error) {
+	b := make([]byte, maxMessage)
+	n, from, err := u.general.ReadFromUDPAddrPort(b)
+	return packet{data: b[:n], from: from.Addr()}, err
+}
+
+// Close implements wire.
+func (u *udp) Close() {
+	u.once.Do(func() {
+		close(u.closed)
+		u.event.Close()
+		u.general.Close()
+	})
+}
