@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"aes67os/aes67d/file"
@@ -12,8 +13,11 @@ import (
 // the next write, one for all of them.
 type saver struct {
 	mu sync.Mutex
-	// next is the write that has not begun, nil if nobody waits for one.
+	// next is the write that has not begun, nil if none is wanted.
 	next *write
+	// running is the write that has, of the state with this serial; nil if there is none.
+	running *write
+	serial  uint64
 	// writing tells that somebody writes, who will look at next in the end.
 	writing bool
 	// saved is the serial of the state on disk.
@@ -33,48 +37,64 @@ type write struct {
 
 // save returns when the current state, or a later one, is on disk.
 func (m *Manager) save() error {
-	if m.StatusFile == "" {
+	w := m.beginSave(m.current.Load().serial)
+	if w == nil {
 		return nil
 	}
-	s := &m.saver
-	want := m.current.Load().serial
-	s.mu.Lock()
-	if s.saved >= want {
-		s.mu.Unlock()
-		return nil
-	}
-	if s.next == nil {
-		s.next = &write{done: make(chan struct{})}
-	}
-	w := s.next
-	if !s.writing {
-		s.writing = true
-		go m.writeAll()
-	}
-	s.mu.Unlock()
 	<-w.done
 	return w.err
 }
 
-// writeAll writes as long as somebody waits for it. None of those who wait does it,
-// because it would have to write for others before it can answer.
+// beginSave returns the write that brings the state with this serial, which is or was the
+// current one, to the disk; nil if it is there, or is not to be.
+func (m *Manager) beginSave(serial uint64) *write {
+	if m.StatusFile == "" {
+		return nil
+	}
+	s := &m.saver
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.saved >= serial:
+		return nil
+	case s.running != nil && s.serial >= serial:
+		return s.running
+	}
+	if s.next == nil {
+		s.next = &write{done: make(chan struct{})}
+	}
+	if !s.writing {
+		s.writing = true
+		go m.writeAll()
+	}
+	return s.next
+}
+
+// writeAll writes as long as that is wanted. None of those who wait does it, because it
+// would have to write for others before it can answer.
 func (m *Manager) writeAll() {
 	s := &m.saver
 	for {
+		runtime.Gosched() // whoever is about to change something comes into the same write
 		s.mu.Lock()
 		w := s.next
-		s.next = nil // from here on others may have changed what is not in this write
-		s.writing = w != nil
-		s.mu.Unlock()
 		if w == nil {
+			s.writing = false
+			s.mu.Unlock()
 			return
 		}
 		st := m.current.Load()
-		if w.err = m.write(st); w.err == nil {
-			s.mu.Lock()
+		s.next, s.running, s.serial = nil, w, st.serial
+		s.mu.Unlock()
+
+		w.err = m.write(st)
+
+		s.mu.Lock()
+		s.running = nil
+		if w.err == nil {
 			s.saved = st.serial
-			s.mu.Unlock()
 		}
+		s.mu.Unlock()
 		close(w.done)
 	}
 }

@@ -155,6 +155,7 @@ func (m *Manager) change(ctx context.Context, f func(ctx context.Context, next *
 	next.serial++
 	err := f(ctx, &next)
 	m.current.Store(&next)
+	m.beginSave(next.serial) // the disk can work while others are told
 	m.tell(before, &next)
 	return err
 }

@@ -5,6 +5,10 @@
 // firmware and boot loader take is not ours. The peer is the same kernel under the
 // same emulator with a Go program that does nothing as its whole system. The two
 // take turns, and the medians are compared, because machines are shared and noisy.
+//
+// aes67d is measured apart from the image, in network namespaces of this host, with the
+// driver that moves no audio. Its REST API takes turns with an HTTP server that does
+// nothing but write and answer as many bytes.
 package main
 
 import (
