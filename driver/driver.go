@@ -2,9 +2,10 @@
 //
 // The daemon decides which streams there are and what they look like on the
 // network; a [Driver] keeps the media clock, sends and receives RTP, and joins it to
-// sound cards. There are the RAVENNA kernel module (driver/ravenna) and, for tests
-// and for trying out, one that moves nothing (driver/fake). All of them pass
-// driver/drivertest, which is the precise form of what is said here.
+// sound cards. There are the RAVENNA kernel module (driver/ravenna), our own engine in Go
+// (driver/userspace), which runs in a process of its own (driver/process), and, for tests,
+// one that moves nothing (driver/fake). All of them pass driver/drivertest, which is the
+// precise form of what is said here. What only some can tell is a [Monitor].
 //
 // A driver comes and goes: a kernel module can be unloaded and loaded again while
 // the daemon runs. It says so by events ([Available], [Unavailable]), and whoever
@@ -88,6 +89,21 @@ type Config struct {
 	TICFrameSizeAt1FS uint32
 	// MaxTICFrameSize bounds the period at any rate, in samples.
 	MaxTICFrameSize uint32
+	// Program is for drivers that move audio in a program; those in the kernel have no
+	// use for it.
+	Program Program
+}
+
+// Program is what a driver that moves audio in a program needs to know.
+type Program struct {
+	// Ports join channels of the device to sound cards and files, in words that the
+	// driver defines. Empty for none.
+	Ports string
+	// CPUs are the processors for audio, as the kernel writes them ("2-3,5"); empty for any.
+	CPUs string
+	// Priority1 and Priority2 are ours as grandmaster (IEEE 1588-2008 §7.6.2): of two
+	// clocks the lower one leads. 0 stands for the driver's default.
+	Priority1, Priority2 uint8
 }
 
 // Handle names a stream of a driver until it is removed or the driver is interrupted.
