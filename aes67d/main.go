@@ -8,7 +8,9 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log/slog"
+	"os"
 
 	"aes67os/aes67d/daemon"
 	"aes67os/service"
@@ -18,13 +20,20 @@ import (
 var version = "devel"
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == daemon.EngineCommand {
+		if err := daemon.Engine(); err != nil {
+			fmt.Fprintln(os.Stderr, "aes67d engine:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	o := daemon.Options{Version: version}
 	flag.StringVar(&o.ConfigFile, "c", "/etc/daemon.conf", "configuration `file`; without the file the defaults hold")
 	flag.StringVar(&o.DefaultsFile, "defaults", "", "configuration `file` that holds as long as there is no other")
 	flag.StringVar(&o.Address, "a", "", "`address` the REST API listens on (default: all)")
 	flag.IntVar(&o.Port, "p", 0, "`port` of the REST API (default: http_port of the configuration)")
 	flag.IntVar(&o.Page, "announce-page", 0, "announce this host and its web page on this `port` by multicast DNS; 0 leaves that to others")
-	flag.StringVar(&o.Driver, "driver", "auto", "audio driver: ravenna, or fake, which moves no audio")
+	flag.StringVar(&o.Driver, "driver", "auto", "audio driver: ravenna (the kernel module), userspace (needs none), auto (ravenna if it is loaded, else userspace), or fake, which moves no audio")
 	service.Main("aes67d", version, func(ctx context.Context, _ *slog.Logger) error {
 		return daemon.Run(ctx, o)
 	})

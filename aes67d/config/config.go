@@ -95,6 +95,16 @@ type Config struct {
 	// SDPSourceFilter puts a=source-filter (RFC 4570 §3) also into the SDP of sources on
 	// one network. Dante Controller does not show such sources. This one is ours.
 	SDPSourceFilter bool `json:"sdp_source_filter"`
+	// The rest is ours, too, for the driver that needs no kernel module, driver/userspace.
+
+	// AudioPorts joins channels of the device to sound cards and files.
+	AudioPorts string `json:"audio_ports"`
+	// AudioCPUs are the processors for audio, as in "2-3"; empty for any.
+	AudioCPUs string `json:"audio_cpus"`
+	// PTPPriority1 and PTPPriority2 are ours as grandmaster, 1 to 255; the lower one leads
+	// (IEEE 1588-2008 §7.6.2).
+	PTPPriority1 uint8 `json:"ptp_priority1"`
+	PTPPriority2 uint8 `json:"ptp_priority2"`
 }
 
 // Default is the configuration of a system without a file.
@@ -130,5 +140,7 @@ func Default() Config {
 		NMOSRegistryPort:             8010,
 		NMOSNodePort:                 3212,
 		NMOSLabel:                    "AES67 Daemon",
+		PTPPriority1:                 128,
+		PTPPriority2:                 254,
 	}
 }

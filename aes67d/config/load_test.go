@@ -118,7 +118,8 @@ func TestKnown(t *testing.T) {
 	want := strings.NewReplacer(
 		`"node_id": "stage left"`, `"node_id": ""`,
 		`"mac_addr": "02:00:00:00:00:01"`, `"mac_addr": ""`,
-		"on stage\"\n", "on stage\",\n  \"sdp_source_filter\": false\n",
+		"on stage\"\n", "on stage\",\n  \"sdp_source_filter\": false,\n  \"audio_ports\": \"\",\n  \"audio_cpus\": \"\",\n"+
+			"  \"ptp_priority1\": 128,\n  \"ptp_priority2\": 254\n",
 	).Replace(string(known))
 	if diff := cmp.Diff(want, string(written)); diff != "" {
 		t.Errorf("written again (-want +got):\n%s", diff)

@@ -138,6 +138,10 @@ func TestUpdate(t *testing.T) {
 	}
 	const end = `  "nmos_label": "R&D",
   "sdp_source_filter": false,
+  "audio_ports": "",
+  "audio_cpus": "",
+  "ptp_priority1": 128,
+  "ptp_priority2": 254,
   "x_last": [
     1,
     {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"aes67os/driver/userspace"
 )
 
 // ValueError is a member with a value that it cannot have.
@@ -93,6 +95,10 @@ func (c *Config) check(found finder) {
 	within(found, "transcriber_file_duration", &c.TranscriberFileDuration, 2, 5, d.TranscriberFileDuration)
 	within(found, "nmos_registry_port", &c.NMOSRegistryPort, 1, 65535, d.NMOSRegistryPort)
 	within(found, "nmos_node_port", &c.NMOSNodePort, 1, 65535, d.NMOSNodePort)
+	understood(found, "audio_ports", &c.AudioPorts, userspace.CheckPorts)
+	understood(found, "audio_cpus", &c.AudioCPUs, userspace.CheckCPUs)
+	within(found, "ptp_priority1", &c.PTPPriority1, 1, 255, d.PTPPriority1)
+	within(found, "ptp_priority2", &c.PTPPriority2, 1, 255, d.PTPPriority2)
 	for _, m := range []struct {
 		name  string
 		value *string
@@ -127,6 +133,13 @@ func or[T any](v *T, to T) func() any {
 func within[T int | uint8 | uint16 | uint32](found finder, member string, v *T, low, high, to T) {
 	if *v < low || *v > high {
 		found(&ValueError{member, *v, fmt.Sprintf("it must be from %d to %d", low, high)}, or(v, to))
+	}
+}
+
+// understood checks that words have a meaning to the driver; if not, there are to be none.
+func understood(found finder, member string, v *string, check func(string) error) {
+	if err := check(*v); err != nil {
+		found(&ValueError{member, *v, err.Error()}, or(v, ""))
 	}
 }
 

@@ -17,7 +17,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -40,9 +39,6 @@ import (
 	"aes67os/aes67d/rtsp"
 	"aes67os/aes67d/sap"
 	"aes67os/aes67d/session"
-	"aes67os/driver"
-	"aes67os/driver/fake"
-	"aes67os/driver/ravenna"
 	"aes67os/service"
 
 	"golang.org/x/sync/errgroup"
@@ -59,7 +55,7 @@ type Options struct {
 	Port    int
 	// Page is the port of a web page to announce by the host's name, 0 for none.
 	Page int
-	// Driver is "ravenna", "fake", or "auto".
+	// Driver is "auto", "ravenna", "userspace", or "fake".
 	Driver string
 }
 
@@ -173,19 +169,6 @@ func assemble(ctx context.Context, o Options, log *slog.Logger, logs *logging.Ha
 		Log: log,
 	})
 	return d, nil
-}
-
-// chooseDriver returns the driver of that name. Which one "auto" is does not depend on
-// what is loaded now: a module may come later.
-func chooseDriver(name string, log *slog.Logger) (driver.Driver, error) {
-	switch name {
-	case "auto", "ravenna":
-		return ravenna.New(log), nil
-	case "fake":
-		log.Warn("the fake driver is in use: streams are announced, but no audio moves")
-		return fake.New(), nil
-	}
-	return nil, fmt.Errorf("there is no driver %q, only auto, ravenna and fake", name)
 }
 
 // listenHTTP opens the REST API's port, unless the supervisor passes it.

@@ -23,6 +23,9 @@ func settings(c config.Config, interfaces []netif.Interface) session.Settings {
 			PlayoutDelay:      c.PlayoutDelay,
 			TICFrameSizeAt1FS: c.TicFrameSizeAt1FS,
 			MaxTICFrameSize:   c.MaxTicFrameSize,
+			Program: driver.Program{
+				Ports: c.AudioPorts, CPUs: c.AudioCPUs, Priority1: c.PTPPriority1, Priority2: c.PTPPriority2,
+			},
 		},
 		SourceFilter:    c.SDPSourceFilter,
 		AutoSinksUpdate: c.AutoSinksUpdate,

@@ -146,7 +146,7 @@ var errRestart = fmt.Errorf("%w: it begins anew with other settings", driver.Err
 // the other.
 func restarts(from, to driver.Config) bool {
 	return !slices.Equal(from.Interfaces, to.Interfaces) ||
-		from.TICFrameSizeAt1FS != to.TICFrameSizeAt1FS || from.MaxTICFrameSize != to.MaxTICFrameSize
+		from.TICFrameSizeAt1FS != to.TICFrameSizeAt1FS || from.MaxTICFrameSize != to.MaxTICFrameSize || from.Program != to.Program
 }
 
 // configureDriver changes what can be changed while the driver runs, all or nothing.

@@ -50,6 +50,16 @@ func dial(port uint32) (commands, events endpoint, err error) {
 	return c, e, nil
 }
 
+// Loaded tells whether the module is there, used by somebody or not.
+func Loaded() bool {
+	conn, err := netlink.Dial(protocolCommands, nil)
+	if err != nil {
+		return !errors.Is(err, unix.EPROTONOSUPPORT)
+	}
+	conn.Close()
+	return true
+}
+
 func openSocket(protocol int, port uint32) (*socket, error) {
 	conn, err := netlink.Dial(protocol, &netlink.Config{PID: port})
 	switch {

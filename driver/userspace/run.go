@@ -17,7 +17,9 @@ import (
 // run is what there is while the driver runs.
 type run struct {
 	*Driver
-	wake chan struct{}
+	ports []port.Port
+	cpus  []int
+	wake  chan struct{}
 
 	mu      sync.Mutex
 	config  driver.Config
@@ -81,7 +83,10 @@ func (r *run) follow() {
 			r.tell(status)
 		}
 	})
-	config := ptp.Config{Interfaces: r.config.Interfaces, Domain: r.config.PTP.Domain, DSCP: r.config.PTP.DSCP}
+	config := ptp.Config{
+		Interfaces: r.config.Interfaces, Domain: r.config.PTP.Domain, DSCP: r.config.PTP.DSCP,
+		Priority1: r.config.Program.Priority1, Priority2: r.config.Program.Priority2,
+	}
 	r.following = start(func(ctx context.Context) error { return clock.Run(ctx, config) }, r.trouble)
 }
 
@@ -100,13 +105,14 @@ func (r *run) start() {
 	ready := make(chan struct{}, 2)
 	r.sender.Ready = func() { ready <- struct{}{} }
 	r.receiver.Ready = r.sender.Ready
+	r.receiver.Thread = r.thread(receivePriority)
 	parts := []func(context.Context) error{
 		func(ctx context.Context) error {
-			return r.sender.Run(ctx, r.config.Interfaces, rate, playback, realtime.Options{Priority: sendPriority, CPUs: r.CPUs})
+			return r.sender.Run(ctx, r.config.Interfaces, rate, playback, realtime.Options{Priority: sendPriority, CPUs: r.cpus})
 		},
 		func(ctx context.Context) error { return r.receiver.Run(ctx, r.config.Interfaces, rate, capture) },
 	}
-	for _, p := range r.Ports {
+	for _, p := range r.ports {
 		device := port.Device{
 			Clock: &r.clock, Rate: rate, Playback: playback, Capture: capture, Log: r.Log,
 			Thread: r.thread(portPriority), Sleep: realtime.Sleep,
@@ -136,6 +142,12 @@ func (r *run) start() {
 			r.Log.Warn("a stream is silent until it is added anew", "name", st.Name, "err", err)
 		}
 	}
+}
+
+// thread returns what makes a thread punctual. What cannot be done is told by the sender,
+// whose thread wants the same.
+func (r *run) thread(priority int) func() {
+	return func() { realtime.Lock(realtime.Options{Priority: priority, CPUs: r.cpus}) }
 }
 
 // stop stops the device. Streams stay, and do not move.

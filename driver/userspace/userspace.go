@@ -36,15 +36,18 @@ const (
 	sendPriority    = 70
 	receivePriority = 65
 	portPriority    = 60
+	// alonePriority is that of the other threads, if the process does nothing else.
+	alonePriority = 1
 )
 
 // Options are what a driver can be given.
 type Options struct {
-	// Ports are joined to the device's channels.
+	// Ports are joined to the device's channels beside those of the configuration.
 	Ports []port.Port
-	// CPUs are the processors for audio, none for any.
-	CPUs []int
-	Log  *slog.Logger
+	// Alone tells that the process has nothing to do but this: then all its threads go
+	// before other programs.
+	Alone bool
+	Log   *slog.Logger
 }
 
 // Driver moves audio. [New] makes one.
@@ -70,15 +73,8 @@ type follower interface {
 func New(o Options) *Driver {
 	d := &Driver{Options: o}
 	d.sender, d.receiver = send.New(&d.clock, o.Log), receive.New(&d.clock, o.Log)
-	d.receiver.Thread = d.thread(receivePriority)
 	d.newPTP = func(changed func(ptp.Status)) follower { return ptp.New(&d.clock, changed, o.Log) }
 	return d
-}
-
-// thread returns what makes a thread punctual. What cannot be done is told by the sender,
-// whose thread wants the same.
-func (d *Driver) thread(priority int) func() {
-	return func() { realtime.Lock(realtime.Options{Priority: priority, CPUs: d.CPUs}) }
 }
 
 // Name implements driver.Driver.
@@ -89,13 +85,29 @@ func (d *Driver) Run(ctx context.Context, c driver.Config, emit func(driver.Even
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	ports, err := port.ParsePorts(c.Program.Ports)
+	if err != nil {
+		return err
+	}
+	cpus, err := parseCPUs(c.Program.CPUs)
+	if err != nil {
+		return err
+	}
 	c.Interfaces = slices.Clone(c.Interfaces)
-	r := &run{Driver: d, config: c, streams: make(map[driver.Handle]*stream), wake: make(chan struct{}, 1)}
+	r := &run{
+		Driver: d, config: c, ports: append(ports, d.Ports...), cpus: cpus,
+		streams: make(map[driver.Handle]*stream), wake: make(chan struct{}, 1),
+	}
 	if !d.current.CompareAndSwap(nil, r) {
 		return errors.New("the userspace driver is running already")
 	}
 	if err := realtime.LockMemory(); err != nil {
 		d.Log.Warn("audio may be late under memory pressure", "err", err)
+	}
+	if d.Alone {
+		if err := realtime.Program(alonePriority); err != nil {
+			d.Log.Warn("audio may be late on a busy host", "err", err)
+		}
 	}
 	r.start()
 	r.tell(driver.Available{})
