@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/rpc"
 
@@ -10,32 +11,35 @@ import (
 
 // SetPTP implements driver.Driver.
 func (d *Driver) SetPTP(ctx context.Context, c driver.PTPConfig) error {
-	return d.set(ctx, "SetPTP", c, func(config *driver.Config) { config.PTP = c })
+	return d.set(ctx, "SetPTP", c, c.Validate(), func(config *driver.Config) { config.PTP = c })
 }
 
 // SetSampleRate implements driver.Driver.
 func (d *Driver) SetSampleRate(ctx context.Context, hz uint32) error {
-	return d.set(ctx, "SetSampleRate", hz, func(config *driver.Config) { config.SampleRate = hz })
+	return d.set(ctx, "SetSampleRate", hz, driver.ValidateSampleRate(hz), func(config *driver.Config) { config.SampleRate = hz })
 }
 
 // SetPlayoutDelay implements driver.Driver.
 func (d *Driver) SetPlayoutDelay(ctx context.Context, samples uint32) error {
-	return d.set(ctx, "SetPlayoutDelay", samples, func(config *driver.Config) { config.PlayoutDelay = samples })
+	return d.set(ctx, "SetPlayoutDelay", samples, driver.ValidatePlayoutDelay(samples), func(config *driver.Config) { config.PlayoutDelay = samples })
 }
 
-// set calls a Set method, and has the next engine begin with what was set.
-func (d *Driver) set(ctx context.Context, method string, value any, note func(*driver.Config)) error {
+// set calls a Set method, and has the next engine begin with what was set, whether there is
+// one now or not.
+func (d *Driver) set(ctx context.Context, method string, value any, invalid error, note func(*driver.Config)) error {
+	if err := errors.Join(ctx.Err(), invalid); err != nil {
+		return err
+	}
 	e, err := d.engine(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = e.call(ctx, method, value, new(PlainReply))
 	}
-	if err := e.call(ctx, method, value, new(PlainReply)); err != nil {
-		return err
+	if err == nil || errors.Is(err, driver.ErrUnavailable) {
+		d.mu.Lock()
+		note(&d.config) // which Run replaces when it begins
+		d.mu.Unlock()
 	}
-	d.mu.Lock()
-	note(&d.config)
-	d.mu.Unlock()
-	return nil
+	return err
 }
 
 // Add implements driver.Driver.
