@@ -44,12 +44,14 @@ func addSystem(files *initramfs.Files, r board.Release, osRelease string) error 
 }
 
 // audioDefaults is how aes67d is set up on an appliance as long as its user has not changed
-// anything: announced where devices listen, Dante's among them; the log is init's.
+// anything: announced where devices listen, Dante's among them; the log is init's; audio
+// has the core that init keeps free, where there is one.
 const audioDefaults = `{
   "sap_mcast_addr": "239.255.255.255",
   "sap_interval": 30,
   "syslog_proto": "none",
   "http_base_dir": "",
+  "audio_cpus": "spare",
   "status_file": "` + board.DataDir + "/" + board.AudioStateDir + `/status.json"
 }
 `

@@ -75,9 +75,9 @@ type Data struct {
 
 // Driver is what moves the audio.
 type Driver struct {
-	// Name is "ravenna" when the prebuilt kernel module is loaded, else "none".
+	// Name is "ravenna" when the prebuilt kernel module is loaded, else "userspace".
 	Name string `json:"name"`
-	// Why says why there is none; empty otherwise.
+	// Why says why there is no kernel module; empty otherwise.
 	Why string `json:"why,omitempty"`
 }
 

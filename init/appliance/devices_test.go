@@ -89,11 +89,11 @@ func TestLoadDriver(t *testing.T) {
 		loader  *modules.Loader
 		why     string
 	}{
-		{"no module", board.Release{}, loader, "the image was built without a RAVENNA kernel module"},
+		{"no module", board.Release{}, loader, "the image has no RAVENNA kernel module, and needs none"},
 		{"module lost", module, loader, "the RAVENNA kernel module is in the image but could not be loaded: load MergingRavennaALSA: no such module in this image"},
 		{"no index of modules", module, nil, "no kernel module can be loaded"},
 	} {
-		if diff := cmp.Diff(api.Driver{Name: "none", Why: test.why}, loadDriver(test.release, test.loader)); diff != "" {
+		if diff := cmp.Diff(api.Driver{Name: "userspace", Why: test.why}, loadDriver(test.release, test.loader)); diff != "" {
 			t.Errorf("%s: loadDriver() differs (-want +got):\n%s", test.name, diff)
 		}
 	}

@@ -119,7 +119,7 @@ func TestStatus(t *testing.T) {
 		release:  board.Release{Version: "2026.11.22-1140.0123abc"},
 		board:    board.Board{Title: "Test board"},
 		load:     system.NewLoad("/proc"),
-		driver:   api.Driver{Name: "none", Why: "no module"},
+		driver:   api.Driver{Name: "userspace", Why: "no module"},
 		hostname: "aes67-123456",
 	}
 	a.readyAt.Store(4500 * time.Millisecond)
@@ -129,7 +129,7 @@ func TestStatus(t *testing.T) {
 	}
 	want := api.Status{
 		Version: "2026.11.22-1140.0123abc", Board: "Test board", Hostname: "aes67-123456", Ready: 4.5,
-		Driver: api.Driver{Name: "none", Why: "no module"}, Notes: []api.Note{},
+		Driver: api.Driver{Name: "userspace", Why: "no module"}, Notes: []api.Note{},
 		Kernel: got.Kernel, Uptime: got.Uptime, CPU: got.CPU, Memory: got.Memory,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

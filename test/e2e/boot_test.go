@@ -30,8 +30,8 @@ func TestBoot(t *testing.T) {
 		if len(status.Notes) != 0 {
 			t.Errorf("notes on a good machine: %+v", status.Notes)
 		}
-		if status.Driver.Name != "none" {
-			t.Errorf("driver %+v; want none, as there is no kernel module", status.Driver)
+		if status.Driver.Name != "userspace" {
+			t.Errorf("driver %+v; want our own, as there is no kernel module", status.Driver)
 		}
 	})
 	t.Run("services", func(t *testing.T) {

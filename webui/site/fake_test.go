@@ -48,7 +48,7 @@ func newFakeInit(t *testing.T) *fakeInit {
 			CPU:    api.CPU{Model: "Intel N100", Cores: 4, Busy: 0.83},
 			Memory: api.Memory{Total: 8 << 30, Available: 7 << 30},
 			Data:   api.Data{State: api.DataDamaged, Why: "the superblock has a wrong checksum"},
-			Driver: api.Driver{Name: "none", Why: "no RAVENNA module is in this image"},
+			Driver: api.Driver{Name: "userspace", Why: "the image has no RAVENNA kernel module, and needs none"},
 			Notes:  []api.Note{{Severity: api.Error, Text: "The data partition is damaged."}, {Severity: api.Warning, Text: `<script>alert("1")</script>`}},
 		},
 		services: []api.Service{
