@@ -12,8 +12,9 @@
 // interruption as when a kernel module is unloaded ([driver.Unavailable]), and it is started
 // anew; when the daemon ends, it reads the end of the connection and ends, too.
 //
-// The parts: [Driver] is the daemon's side, [Serve] the engine's. They speak net/rpc over a
-// socket pair, one method for each of the driver's, and one by which events are fetched.
+// The parts: [Driver] is the daemon's side, [Serve] the engine's. They exchange JSON over a
+// socket pair. (net/rpc would do, but has the linker keep every method of every type, which
+// makes the program half as large again.)
 package process
 
 import (
@@ -23,7 +24,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/rpc"
 	"sync"
 	"time"
 
@@ -54,11 +54,11 @@ type Driver struct {
 	log    *slog.Logger
 
 	mu sync.Mutex
-	// running tells that Run runs; client is nil while there is no engine.
+	// running tells that Run runs; link is nil while there is no engine.
 	running bool
-	client  *rpc.Client
-	// generation counts engines, whose handles are all alike.
-	generation uint64
+	link    *link
+	// engines counts those there were.
+	engines uint64
 	// config is what Run was given, with what was set since.
 	config driver.Config
 }
@@ -124,44 +124,29 @@ func (d *Driver) session(ctx context.Context, emit func(driver.Event)) error {
 	if err != nil {
 		return fmt.Errorf("cannot start the audio engine: %w", err)
 	}
-	client := rpc.NewClient(engine.Conn)
-	stop := context.AfterFunc(ctx, func() { client.Close() })
-	defer stop()
 	d.mu.Lock()
 	config := d.config
-	d.client = client
-	d.generation++
+	d.engines++
+	l := newLink(engine.Conn, d.engines)
+	d.link = l
 	d.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() { l.end(ctx.Err()) })
+	defer stop()
 
-	ran := client.Go(service+"Run", config, new(PlainReply), make(chan *rpc.Call, 1))
-	failed := forward(client, emit)
+	var reading sync.WaitGroup
+	reading.Go(func() { l.read(engine.Conn, emit) })
+	_, failed := l.await(context.Background(), l.begin(request{Method: methodRun, Config: &config}))
 	d.mu.Lock()
-	d.client = nil
+	d.link = nil
 	d.mu.Unlock()
-	<-ran.Done // it has returned, or the connection has ended
-	client.Close()
+	l.end(failed)
+	reading.Wait()
 	ended := engine.Wait()
-	if refused := ran.Reply.(*PlainReply).Fault.err(); refused != nil {
-		return refused
+	if errors.Is(failed, driver.ErrInvalid) {
+		return failed
 	}
 	return fmt.Errorf("the audio engine has ended and is started anew: %w", cmp.Or(ended, failed, errEnded))
 }
 
 // errEnded is an end without a reason.
 var errEnded = errors.New("it has been told to")
-
-// forward passes on events until the connection ends, or Run has returned there.
-func forward(client *rpc.Client, emit func(driver.Event)) error {
-	for {
-		var next NextReply
-		if err := client.Call(service+"Next", None{}, &next); err != nil {
-			return err
-		}
-		if len(next.Events) == 0 {
-			return nil
-		}
-		for _, e := range next.Events {
-			emit(e.event())
-		}
-	}
-}

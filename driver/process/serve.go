@@ -2,11 +2,11 @@ package process
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/rpc"
 	"sync"
 
 	"aes67os/driver"
@@ -16,138 +16,89 @@ import (
 // does not run any more when it returns.
 func Serve(conn io.ReadWriteCloser, d driver.Driver, log *slog.Logger) error {
 	ctx, end := context.WithCancel(context.Background())
-	h := &host{driver: d, ctx: ctx, events: make(chan struct{}, 1), ended: make(chan struct{})}
-	server := rpc.NewServer()
-	if err := server.RegisterName("Driver", h); err != nil {
-		end()
-		return fmt.Errorf("serve the driver: %w", err)
-	}
+	s := &server{driver: d, to: json.NewEncoder(conn), log: log}
+	var methods sync.WaitGroup
+	defer methods.Wait()
+	defer end()
+	from := json.NewDecoder(conn)
 	log.Debug("the audio engine waits for commands", "driver", d.Name())
-	server.ServeConn(closing{conn, end})
-	end()
-	h.running.Wait()
-	return nil
-}
-
-// closing is a connection that tells when it has ended. rpc.Server only does so once all
-// calls are answered, and the answer to Run is that it has ended.
-type closing struct {
-	io.ReadWriteCloser
-	ended func()
-}
-
-func (c closing) Read(b []byte) (int, error) {
-	n, err := c.ReadWriteCloser.Read(b)
-	if err != nil {
-		c.ended()
+	for {
+		var r request
+		if err := from.Decode(&r); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read from the daemon: %w", err)
+		}
+		methods.Go(func() {
+			a := s.do(ctx, &r)
+			a.ID = r.ID
+			s.send(a)
+		})
 	}
-	return n, err
 }
 
-// host is the methods. Each runs in a goroutine of its own.
-type host struct {
+// server carries out requests.
+type server struct {
 	driver driver.Driver
-	ctx    context.Context
-	// running is done when Run has returned, and ended closed.
-	running sync.WaitGroup
-	ended   chan struct{}
+	log    *slog.Logger
 
-	mu     sync.Mutex
-	queue  []event
-	events chan struct{} // something has been put into the queue
+	sending sync.Mutex
+	to      *json.Encoder
 }
 
-// Run runs the driver as long as there is a connection. It is called once.
-func (h *host) Run(c driver.Config, r *PlainReply) error {
-	h.running.Add(1)
-	defer h.running.Done()
-	defer close(h.ended)
-	r.Fault = newFault(h.driver.Run(h.ctx, c, func(e driver.Event) {
-		h.mu.Lock()
-		h.queue = append(h.queue, newEvent(e))
-		h.mu.Unlock()
-		select {
-		case h.events <- struct{}{}:
-		default: // Next is about to look anyway
-		}
-	}))
-	return nil
-}
-
-// Next waits for events.
-func (h *host) Next(_ None, r *NextReply) error {
-	for ended := false; !ended; {
-		select {
-		case <-h.events:
-		case <-h.ended:
-			ended = true
-		case <-h.ctx.Done():
-			ended = true
-		}
-		h.mu.Lock()
-		r.Events, h.queue = h.queue, nil
-		h.mu.Unlock()
-		if len(r.Events) > 0 {
-			break
-		}
+// send sends an answer. A daemon that is gone has also closed the connection, which Serve
+// reads from.
+func (s *server) send(a answer) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if err := s.to.Encode(a); err != nil {
+		s.log.Debug("cannot answer the daemon", "err", err)
 	}
-	return nil
 }
 
-func (h *host) SetPTP(c driver.PTPConfig, r *PlainReply) error {
-	r.Fault = newFault(h.driver.SetPTP(h.ctx, c))
-	return nil
-}
-
-func (h *host) SetSampleRate(hz uint32, r *PlainReply) error {
-	r.Fault = newFault(h.driver.SetSampleRate(h.ctx, hz))
-	return nil
-}
-
-func (h *host) SetPlayoutDelay(samples uint32, r *PlainReply) error {
-	r.Fault = newFault(h.driver.SetPlayoutDelay(h.ctx, samples))
-	return nil
-}
-
-func (h *host) Add(s driver.Stream, r *AddReply) error {
-	handle, err := h.driver.Add(h.ctx, s)
-	r.Handle, r.Fault = handle, newFault(err)
-	return nil
-}
-
-func (h *host) Remove(handle driver.Handle, r *PlainReply) error {
-	r.Fault = newFault(h.driver.Remove(h.ctx, handle))
-	return nil
-}
-
-func (h *host) Status(handle driver.Handle, r *StatusReply) error {
-	status, err := h.driver.Status(h.ctx, handle)
-	r.Status, r.Fault = status, newFault(err)
-	return nil
-}
-
-func (h *host) Figures(handle driver.Handle, r *FiguresReply) error {
-	m, err := h.monitor()
-	if err == nil {
-		r.Figures, err = m.Figures(h.ctx, handle)
+// do carries out one request.
+func (s *server) do(ctx context.Context, r *request) (a answer) {
+	var err error
+	switch {
+	case r.Method == methodRun && r.Config != nil:
+		err = s.driver.Run(ctx, *r.Config, func(e driver.Event) { s.send(answer{Event: newEvent(e)}) })
+	case r.Method == methodSetPTP && r.PTP != nil:
+		err = s.driver.SetPTP(ctx, *r.PTP)
+	case r.Method == methodSetSampleRate:
+		err = s.driver.SetSampleRate(ctx, r.Samples)
+	case r.Method == methodSetPlayoutDelay:
+		err = s.driver.SetPlayoutDelay(ctx, r.Samples)
+	case r.Method == methodAdd && r.Stream != nil:
+		a.Handle, err = s.driver.Add(ctx, *r.Stream)
+	case r.Method == methodRemove:
+		err = s.driver.Remove(ctx, r.Handle)
+	case r.Method == methodStatus:
+		a.Status = new(driver.StreamStatus)
+		*a.Status, err = s.driver.Status(ctx, r.Handle)
+	case r.Method == methodFigures:
+		a.Figures = new(driver.Figures)
+		err = s.measure(func(m driver.Monitor) (err error) {
+			*a.Figures, err = m.Figures(ctx, r.Handle)
+			return err
+		})
+	case r.Method == methodClock:
+		a.Clock = new(driver.ClockFigures)
+		err = s.measure(func(m driver.Monitor) (err error) {
+			*a.Clock, err = m.Clock(ctx)
+			return err
+		})
+	default:
+		err = fmt.Errorf("%w: the engine has no %q", driver.ErrProtocol, r.Method)
 	}
-	r.Fault = newFault(err)
-	return nil
+	a.Fault = newFault(err)
+	return a
 }
 
-func (h *host) Clock(_ None, r *ClockReply) error {
-	m, err := h.monitor()
-	if err == nil {
-		r.Clock, err = m.Clock(h.ctx)
-	}
-	r.Fault = newFault(err)
-	return nil
-}
-
-func (h *host) monitor() (driver.Monitor, error) {
-	m, ok := h.driver.(driver.Monitor)
+// measure calls f with the driver, if it can.
+func (s *server) measure(f func(driver.Monitor) error) error {
+	m, ok := s.driver.(driver.Monitor)
 	if !ok {
-		return nil, errors.New("this driver measures nothing")
+		return errors.New("this driver measures nothing")
 	}
-	return m, nil
+	return f(m)
 }

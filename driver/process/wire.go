@@ -7,14 +7,51 @@ import (
 	"aes67os/driver"
 )
 
-// service is the name of the server's methods.
-const service = "Driver."
+// The two processes exchange JSON: requests one way, answers and events the other.
+
+// method is what a request wants done: what the driver's method of that name does.
+type method string
+
+const (
+	methodRun             method = "Run" // answered when it returns; there is one
+	methodSetPTP          method = "SetPTP"
+	methodSetSampleRate   method = "SetSampleRate"
+	methodSetPlayoutDelay method = "SetPlayoutDelay"
+	methodAdd             method = "Add"
+	methodRemove          method = "Remove"
+	methodStatus          method = "Status"
+	methodFigures         method = "Figures"
+	methodClock           method = "Clock"
+)
+
+// request has what its method is given.
+type request struct {
+	// ID is that of the answer, above 0.
+	ID      uint64
+	Method  method
+	Config  *driver.Config    `json:",omitempty"`
+	PTP     *driver.PTPConfig `json:",omitempty"`
+	Samples uint32            `json:",omitempty"` // or Hz
+	Stream  *driver.Stream    `json:",omitempty"`
+	Handle  driver.Handle     `json:",omitempty"`
+}
+
+// answer has what the method of the request has returned; with ID 0 it is an event.
+type answer struct {
+	ID      uint64
+	Fault   *fault               `json:",omitempty"`
+	Event   *event               `json:",omitempty"`
+	Handle  driver.Handle        `json:",omitempty"`
+	Status  *driver.StreamStatus `json:",omitempty"`
+	Figures *driver.Figures      `json:",omitempty"`
+	Clock   *driver.ClockFigures `json:",omitempty"`
+}
 
 // fault is an error on its way to the other process: its words, and which of those that
 // callers decide on it is.
 type fault struct {
 	Text string
-	Kind int // an index in kinds, plus 1; 0 for none of them
+	Kind int `json:",omitempty"` // an index in kinds, plus 1; 0 for none of them
 }
 
 // kinds are the errors that stay what they are on the way.
@@ -23,11 +60,11 @@ var kinds = []error{
 	context.Canceled, context.DeadlineExceeded,
 }
 
-func newFault(err error) fault {
+func newFault(err error) *fault {
 	if err == nil {
-		return fault{}
+		return nil
 	}
-	f := fault{Text: err.Error()}
+	f := &fault{Text: err.Error()}
 	for i, kind := range kinds {
 		if errors.Is(err, kind) {
 			f.Kind = i + 1
@@ -37,55 +74,52 @@ func newFault(err error) fault {
 }
 
 // err is the error that was sent, nil if None was.
-func (f fault) err() error {
-	if f == (fault{}) {
+func (f *fault) err() error {
+	if f == nil {
 		return nil
 	}
-	return &remote{f}
+	return f
 }
 
-// remote is an error of the other process.
-type remote struct{ fault }
+func (f *fault) Error() string { return f.Text }
 
-func (e *remote) Error() string { return e.Text }
-
-func (e *remote) Unwrap() error {
-	if e.Kind < 1 || e.Kind > len(kinds) {
+func (f *fault) Unwrap() error {
+	if f.Kind < 1 || f.Kind > len(kinds) {
 		return nil
 	}
-	return kinds[e.Kind-1]
+	return kinds[f.Kind-1]
 }
 
 // event is a driver.Event on its way.
 type event struct {
 	Kind  eventKind
-	Fault fault
-	PTP   driver.PTPStatus
-	Rate  uint32
+	Fault *fault           `json:",omitempty"`
+	PTP   driver.PTPStatus `json:",omitzero"`
+	Rate  uint32           `json:",omitempty"`
 }
 
-type eventKind int
+type eventKind string
 
 const (
-	available eventKind = iota
-	unavailable
-	ptpStatus
-	sampleRate
+	available   eventKind = "Available"
+	unavailable eventKind = "Unavailable"
+	ptpStatus   eventKind = "PTPStatus"
+	sampleRate  eventKind = "SampleRate"
 )
 
-func newEvent(e driver.Event) event {
+func newEvent(e driver.Event) *event {
 	switch e := e.(type) {
 	case driver.Unavailable:
-		return event{Kind: unavailable, Fault: newFault(e.Err)}
+		return &event{Kind: unavailable, Fault: newFault(e.Err)}
 	case driver.PTPStatus:
-		return event{Kind: ptpStatus, PTP: e}
+		return &event{Kind: ptpStatus, PTP: e}
 	case driver.SampleRate:
-		return event{Kind: sampleRate, Rate: uint32(e)}
+		return &event{Kind: sampleRate, Rate: uint32(e)}
 	}
-	return event{Kind: available}
+	return &event{Kind: available}
 }
 
-func (e event) event() driver.Event {
+func (e *event) event() driver.Event {
 	switch e.Kind {
 	case unavailable:
 		return driver.Unavailable{Err: e.Fault.err()}
@@ -96,43 +130,3 @@ func (e event) event() driver.Event {
 	}
 	return driver.Available{}
 }
-
-// What methods are given, where it is not a type of package driver, and what they answer.
-// net/rpc wants them to be exported; an error that it passes on by itself would be words only.
-type (
-	// None is no argument.
-	None struct{}
-	// PlainReply answers whether something could be done, or what Run has come to.
-	PlainReply struct{ Fault fault }
-	// NextReply has events in their order. None means that Run has returned.
-	NextReply struct{ Events []event }
-	// AddReply answers Add.
-	AddReply struct {
-		Handle driver.Handle
-		Fault  fault
-	}
-	// StatusReply answers Status.
-	StatusReply struct {
-		Status driver.StreamStatus
-		Fault  fault
-	}
-	// FiguresReply answers Figures.
-	FiguresReply struct {
-		Figures driver.Figures
-		Fault   fault
-	}
-	// ClockReply answers Clock.
-	ClockReply struct {
-		Clock driver.ClockFigures
-		Fault fault
-	}
-)
-
-// reply is every answer to a method of the driver.
-type reply interface{ failure() fault }
-
-func (r *PlainReply) failure() fault   { return r.Fault }
-func (r *AddReply) failure() fault     { return r.Fault }
-func (r *StatusReply) failure() fault  { return r.Fault }
-func (r *FiguresReply) failure() fault { return r.Fault }
-func (r *ClockReply) failure() fault   { return r.Fault }

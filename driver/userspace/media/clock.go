@@ -13,6 +13,7 @@ package media
 import (
 	"math/bits"
 	"sync/atomic"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -50,8 +51,11 @@ func (c *Clock) Set(m *Mapping) { c.mapping.Store(m) }
 // Now is the local time.
 func Now() int64 {
 	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
-		panic(err) // it has no error but of a clock that does not exist
+	// An ordinary system call may have another thread take our place meanwhile, and audio
+	// wait for one.
+	_, _, errno := unix.RawSyscall(unix.SYS_CLOCK_GETTIME, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(&t)), 0)
+	if errno != 0 {
+		panic(errno) // it has no error but of a clock that does not exist
 	}
 	return t.Nano()
 }
