@@ -84,6 +84,7 @@ func checkPages(r *http.Request, before, after config.Config) error {
 		{"ptp_status_script", before.PTPStatusScript, after.PTPStatusScript},
 		{"http_base_dir", before.HTTPBaseDir, after.HTTPBaseDir},
 		{"status_file", before.StatusFile, after.StatusFile},
+		{"audio_ports", before.AudioPorts, after.AudioPorts}, // which play and record files
 	} {
 		if m.before != m.after {
 			return &config.ValueError{Member: m.name, Value: m.after, Reason: "must not be changed by a page of another web server; change it in the configuration file"}

@@ -226,6 +226,7 @@ func TestOtherPages(t *testing.T) {
 		{"http://elsewhere:3000", `{"status_file": "/etc/passwd"}`, false},
 		{"http://example.com:81", `{"ptp_status_script": "/tmp/x"}`, false},
 		{"null", `{"ptp_status_script": "/tmp/x"}`, false},
+		{"null", `{"audio_ports": "record /tmp/x < 1"}`, false},
 		{"http://elsewhere:3000", `{"ptp_domain": 3, "ptp_status_script": ""}`, true},
 	} {
 		api, _ := newAPI(t)
