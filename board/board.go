@@ -19,6 +19,8 @@ const (
 	// UEFI boots systemd-boot from an EFI system partition, which starts a unified
 	// kernel image (UAPI.5).
 	UEFI BootMethod = "uefi"
+	// UBoot boots U-Boot, whose script starts a FIT image from one of two slots.
+	UBoot BootMethod = "u-boot"
 )
 
 // Board describes one kind of machine.
@@ -34,6 +36,8 @@ type Board struct {
 	// BootPackage is the Debian package with the boot loader.
 	BootPackage string
 	Boot        BootMethod
+	// UBoot is what is particular to a board that boots by U-Boot.
+	UBoot UBootConfig
 	// Cmdline is the kernel command line.
 	Cmdline string
 	// KernelConfig lists the options that the appliance relies on: "y", "m", or
@@ -45,12 +49,41 @@ type Board struct {
 	Modules []string
 	// Load names modules that no hardware asks for, in the order of loading.
 	Load []string
-	// ESPSize and DataSize are the sizes of the partitions in the image, in bytes.
-	// init grows the data partition to the card's end.
-	ESPSize, DataSize int64
+	// BootSize, SlotSize and DataSize are the sizes of the partitions in the image, in
+	// bytes. SlotSize is that of each of the two slots, and 0 where slots are files of
+	// the boot partition. init grows the data partition to the card's end.
+	BootSize, SlotSize, DataSize int64
 	// Tuning is what is set at boot; see Setting.
 	Tuning []Setting
-	QEMU   QEMU
+	// StatusLED is the light that shows how the appliance is, by its name in
+	// /sys/class/leds; empty where there is none.
+	StatusLED string
+	// QEMU is zero where there is no machine that could stand in for the board.
+	QEMU QEMU
+}
+
+// UBootConfig is what a board tells U-Boot and the kernel.
+type UBootConfig struct {
+	// Program is U-Boot itself: a file of BootPackage.
+	Program string
+	// DeviceTree is the file of the kernel's package that describes the board; empty
+	// where U-Boot has a description from elsewhere, which it keeps in DeviceTreeAt.
+	DeviceTree, DeviceTreeAt string
+	// TreeEdits are what the appliance has otherwise than the description.
+	TreeEdits []TreeEdit
+	// NoDriver lists the hardware, by its "compatible" string, that the appliance does
+	// without, and why. All else that is enabled in the device tree has a driver in the
+	// image.
+	NoDriver map[string]string
+	// BeforeStart are U-Boot's commands right before the kernel starts.
+	BeforeStart []string
+}
+
+// TreeEdit gives a property of the device tree another value.
+type TreeEdit struct {
+	// Node is a path, such as /soc/usb@1c19000; the value is a string.
+	Node, Property, Value string
+	Why                   string
 }
 
 // QEMU is the emulated machine that stands in for the board.
@@ -70,7 +103,7 @@ type Firmware struct{ Code, Vars string }
 
 // All returns every board, the default first.
 func All() []Board {
-	return []Board{x8664()}
+	return []Board{x8664(), nanopiNEO2(), qemuARM64()}
 }
 
 // ByName finds a board, or tells which there are.
@@ -90,6 +123,13 @@ func ByName(name string) (Board, error) {
 const (
 	// BootPartition is a FAT file system that people can write to.
 	BootPartition = "aes67os-boot"
+	// StatePartition says which slot is to start, where U-Boot does that. It has no
+	// file system.
+	StatePartition = "aes67os-state"
+	// SlotAPartition and SlotBPartition are FAT file systems with one slot file each,
+	// where U-Boot starts it.
+	SlotAPartition = "aes67os-slot-a"
+	SlotBPartition = "aes67os-slot-b"
 	// DataPartition keeps settings and state.
 	DataPartition = "aes67os-data"
 )

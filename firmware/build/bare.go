@@ -33,5 +33,9 @@ func Bare(ctx context.Context, o Options, init []byte, name string) error {
 	if _, err := b.assemble(ctx, quiet); err != nil {
 		return err
 	}
-	return disk.Create(name, b.layout())
+	layout, err := b.layout()
+	if err != nil {
+		return err
+	}
+	return disk.Create(name, layout)
 }

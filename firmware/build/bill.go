@@ -17,7 +17,7 @@ import (
 // copy of the image.
 func (b *build) writeBill(ctx context.Context, bill, notices string) (string, error) {
 	in := sbom.Input{Name: "aes67os", Version: b.version.Name, Time: b.version.Time, Suite: kernel.DefaultSuite}
-	for i, text := range [][]byte{b.kernelCopyright, b.boot.copyright} {
+	for i, text := range [][]byte{b.kernelCopyright, b.boot.copyright()} {
 		p := b.packages[i]
 		in.Packages = append(in.Packages, sbom.Package{Name: p.Concrete, Version: p.Version, Arch: p.Arch, SHA256: p.SHA256, Copyright: text})
 	}

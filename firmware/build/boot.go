@@ -3,26 +3,46 @@ package build
 import (
 	"fmt"
 
+	"aes67os/board"
+	"aes67os/firmware/disk"
 	"aes67os/kernel"
 )
 
-// bootFiles is what a boot loader's package gives.
-type bootFiles struct {
-	loader, stub, copyright []byte
+// bootMethod is one of the ways in which the firmware of a board finds the system. All
+// that is particular to it is behind this.
+type bootMethod interface {
+	// slot makes the slot file: the whole system in one.
+	slot(system) ([]byte, error)
+	// layout is the disk with a slot file on it.
+	layout(v Version, slot []byte) (disk.Layout, error)
+	// copyright is the statement of the boot loader's package.
+	copyright() []byte
 }
 
-func systemdBoot(p kernel.Package) (bootFiles, error) {
-	const dir = "usr/lib/systemd/boot/efi/"
-	const loader, stub = dir + "systemd-bootx64.efi", dir + "linuxx64.efi.stub"
-	copyright := "usr/share/doc/" + p.Concrete + "/copyright"
-	files, err := p.Extract(loader, stub, copyright)
-	if err != nil {
-		return bootFiles{}, err
+// system is what a slot file is made of.
+type system struct {
+	Version
+	osRelease, cmdline, release string
+	kernel, initramfs           []byte
+}
+
+// newBootMethod takes what the board's boot method needs from the boot loader's package
+// and from the kernel's.
+func newBootMethod(b board.Board, p kernel.Package, k *kernel.Kernel) (bootMethod, error) {
+	switch b.Boot {
+	case board.UEFI:
+		return newUEFI(b, p)
+	case board.UBoot:
+		return newUBoot(b, p, k)
 	}
-	for _, name := range []string{loader, stub, copyright} {
-		if files[name] == nil {
-			return bootFiles{}, fmt.Errorf("package %s %s has no %s", p.Concrete, p.Version, name)
-		}
+	return nil, fmt.Errorf("the board %s boots by %q, which is not known", b.Name, b.Boot)
+}
+
+// bootPackage reads files, and the copyright, out of the boot loader's package.
+func bootPackage(p kernel.Package, names ...string) (files map[string][]byte, copyright []byte, err error) {
+	statement := "usr/share/doc/" + p.Concrete + "/copyright"
+	if files, err = p.Extract(append(names, statement)...); err != nil {
+		return nil, nil, err
 	}
-	return bootFiles{files[loader], files[stub], files[copyright]}, nil
+	return files, files[statement], nil
 }

@@ -19,7 +19,6 @@ import (
 	"aes67os/firmware/disk"
 	"aes67os/firmware/initramfs"
 	"aes67os/firmware/shell"
-	"aes67os/firmware/uki"
 	"aes67os/kernel"
 )
 
@@ -58,7 +57,7 @@ type build struct {
 	kernel   *kernel.Kernel
 	// kernelCopyright is the kernel package's own statement.
 	kernelCopyright []byte
-	boot            bootFiles
+	boot            bootMethod
 	programs        map[string][]byte
 	modules         []string
 	ravenna         *ravenna.Info
@@ -142,7 +141,7 @@ func (b *build) unpack(ctx context.Context, progress func(string)) (string, erro
 	if err := config.Check(b.Board.KernelConfig); err != nil {
 		return "", err
 	}
-	if b.boot, err = systemdBoot(b.packages[1]); err != nil {
+	if b.boot, err = newBootMethod(b.Board, b.packages[1], k); err != nil {
 		return "", err
 	}
 	if b.kernelCopyright, err = k.Copyright(); err != nil {
@@ -200,12 +199,10 @@ func (b *build) assemble(context.Context, func(string)) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b.slot, err = uki.Assemble(b.boot.stub,
-		uki.Section{Name: ".osrel", Data: []byte(osRelease(b.Board, b.version))},
-		uki.Section{Name: ".cmdline", Data: []byte(b.Board.Cmdline)},
-		uki.Section{Name: ".uname", Data: []byte(b.kernel.Release)},
-		uki.Section{Name: ".linux", Data: image},
-		uki.Section{Name: ".initrd", Data: b.initramfs})
+	b.slot, err = b.boot.slot(system{
+		Version: b.version, osRelease: osRelease(b.Board, b.version), cmdline: b.Board.Cmdline,
+		release: b.kernel.Release, kernel: image, initramfs: b.initramfs,
+	})
 	if err != nil {
 		return "", err
 	}
@@ -213,13 +210,7 @@ func (b *build) assemble(context.Context, func(string)) (string, error) {
 }
 
 // layout is the disk with the slot on it.
-func (b *build) layout() disk.Layout {
-	return disk.Layout{ESPSize: b.Board.ESPSize, DataSize: b.Board.DataSize, ESP: []disk.File{
-		{Name: "EFI/BOOT/BOOTX64.EFI", Data: b.boot.loader},
-		{Name: "EFI/Linux/aes67os_" + b.version.Name + ".efi", Data: b.slot},
-		{Name: "loader/loader.conf", Data: []byte("timeout 0\neditor no\n")},
-	}}
-}
+func (b *build) layout() (disk.Layout, error) { return b.boot.layout(b.version, b.slot) }
 
 // DefaultCache is where downloads are kept between builds, of any checkout.
 func DefaultCache() string {

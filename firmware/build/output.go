@@ -40,7 +40,11 @@ func (b *build) write(ctx context.Context) (Result, error) {
 		run  func(func(string)) (string, error)
 	}{
 		{"disk", func(func(string)) (string, error) {
-			return mb(b.Board.ESPSize+b.Board.DataSize) + ", most of it empty", disk.Create(at(image), b.layout())
+			layout, err := b.layout()
+			if err != nil {
+				return "", err
+			}
+			return mb(layout.Size()) + ", most of it empty", disk.Create(at(image), layout)
 		}},
 		{"sbom", func(func(string)) (string, error) { return b.writeBill(ctx, at(bill), at(notices)) }},
 		{"compress", func(p func(string)) (string, error) {

@@ -1,5 +1,6 @@
 // Package disk writes and reads the appliance's disk image: a GUID partition table
-// (UEFI 2.10 §5.3) with an EFI system partition and a data partition.
+// (UEFI 2.10 §5.3), its partitions, and before them, for boards whose processor looks for
+// it there, a boot loader.
 //
 // The data partition is left blank. init makes its file system on first boot, so
 // that each appliance has one of its own, and grows it to the card's end.
@@ -11,10 +12,8 @@ package disk
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
-	"slices"
 
 	"github.com/diskfs/go-diskfs/backend"
 	"github.com/diskfs/go-diskfs/backend/file"
@@ -30,65 +29,128 @@ const (
 	boundary = 4 << 20
 	// tail is left free behind the last partition for the backup table.
 	tail = 1 << 20
+	// LoaderOffset is where Allwinner's processors look for a boot loader, in bytes,
+	// when there is none at 8 KiB: there the partition table is.
+	LoaderOffset = 128 << 10
 
 	diskGUID = "6AE567C5-0001-4D15-8A67-000000000000"
-	espGUID  = "6AE567C5-0001-4D15-8A67-000000000001"
-	dataGUID = "6AE567C5-0001-4D15-8A67-000000000002"
 )
 
-// File is a file of the EFI system partition; Name is its path from the root.
+// Label is the name of FAT file systems for people; those of the slots have the slot's
+// behind it.
+const Label = "AES67OS"
+
+// kinds are the partitions there can be. Their identifiers are part of the format.
+var kinds = map[string]struct {
+	guid, label string
+	kind        gpt.Type
+}{
+	board.BootPartition:  {"6AE567C5-0001-4D15-8A67-000000000001", Label, gpt.MicrosoftBasicData},
+	board.DataPartition:  {"6AE567C5-0001-4D15-8A67-000000000002", "", gpt.LinuxFilesystem},
+	board.StatePartition: {"6AE567C5-0001-4D15-8A67-000000000003", "", gpt.LinuxReserved},
+	// Linux's, so that nobody's computer offers slots to write to.
+	board.SlotAPartition: {"6AE567C5-0001-4D15-8A67-000000000004", Label + "-A", gpt.LinuxFilesystem},
+	board.SlotBPartition: {"6AE567C5-0001-4D15-8A67-000000000005", Label + "-B", gpt.LinuxFilesystem},
+}
+
+// File is a file of a FAT file system; Name is its path from the root.
 type File struct {
 	Name string
 	Data []byte
 }
 
-// Layout is what an image consists of. Sizes are in bytes, whole MiB.
+// Content is a partition to make.
+type Content struct {
+	// Name is one of those in package board.
+	Name string
+	// Size is in bytes, whole MiB.
+	Size int64
+	// Files are put on a FAT file system, which is made for a partition of that kind
+	// even if there are none. Data is put at the beginning of any other.
+	Files []File
+	Data  []byte
+}
+
+// Layout is what an image consists of.
 type Layout struct {
-	ESPSize, DataSize int64
-	ESP               []File
+	// Loader goes to LoaderOffset; it may be empty.
+	Loader []byte
+	// Partitions are in the order of their places and numbers, which begin at 1.
+	Partitions []Content
+}
+
+// Size is the image's size in bytes.
+func (l Layout) Size() int64 {
+	size := int64(boundary + tail)
+	for _, p := range l.Partitions {
+		size += align(p.Size)
+	}
+	return size
 }
 
 // Create writes an image of the layout to name, which it replaces.
 func Create(name string, l Layout) (err error) {
-	size := boundary + l.ESPSize + l.DataSize + tail
+	if len(l.Loader) > boundary-LoaderOffset {
+		return fmt.Errorf("the boot loader has %d bytes, and there is room for %d", len(l.Loader), boundary-LoaderOffset)
+	}
 	f, err := os.Create(name)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := f.Truncate(size); err != nil {
+	if err := f.Truncate(l.Size()); err != nil {
 		return err
 	}
-	b := file.New(f, false)
-	espStart := int64(boundary)
-	dataStart := espStart + l.ESPSize
-	table := gpt.Table{
-		GUID: diskGUID, ProtectiveMBR: true, LogicalSectorSize: sector, PhysicalSectorSize: sector,
-		Partitions: []*gpt.Partition{
-			{Index: 1, Start: uint64(espStart / sector), Size: uint64(l.ESPSize), Type: gpt.EFISystemPartition, Name: board.BootPartition, GUID: espGUID},
-			{Index: 2, Start: uint64(dataStart / sector), Size: uint64(l.DataSize), Type: gpt.LinuxFilesystem, Name: board.DataPartition, GUID: dataGUID},
-		},
+	table := gpt.Table{GUID: diskGUID, ProtectiveMBR: true, LogicalSectorSize: sector, PhysicalSectorSize: sector}
+	start := int64(boundary)
+	for i, p := range l.Partitions {
+		k, ok := kinds[p.Name]
+		if !ok {
+			return fmt.Errorf("there is no partition called %q", p.Name)
+		}
+		if p.Name == board.BootPartition && len(l.Loader) == 0 {
+			k.kind = gpt.EFISystemPartition // a PC's firmware finds its loader by that
+		}
+		table.Partitions = append(table.Partitions, &gpt.Partition{
+			Index: i + 1, Start: uint64(start / sector), Size: uint64(p.Size), Type: k.kind, Name: p.Name, GUID: k.guid,
+		})
+		if err := fill(f, start, p); err != nil {
+			return fmt.Errorf("write the partition %s: %w", p.Name, err)
+		}
+		start += align(p.Size)
 	}
-	if err := table.Write(f, size); err != nil {
+	if err := table.Write(f, l.Size()); err != nil {
 		return fmt.Errorf("write the partition table: %w", err)
 	}
-	if err := writeESP(b, espStart, l); err != nil {
-		return fmt.Errorf("write the EFI system partition: %w", err)
+	if _, err := f.WriteAt(l.Loader, LoaderOffset); err != nil {
+		return fmt.Errorf("write the boot loader: %w", err)
 	}
 	return nil
 }
 
-func writeESP(b backend.Storage, start int64, l Layout) error {
-	esp, err := fat32.Create(b, l.ESPSize, start, sector, "AES67OS", true)
+// fill writes what is in a partition.
+func fill(f *os.File, start int64, p Content) error {
+	if int64(len(p.Data)) > p.Size {
+		return fmt.Errorf("%d bytes do not fit into %d", len(p.Data), p.Size)
+	}
+	if label := kinds[p.Name].label; label != "" {
+		return writeFAT(file.New(f, false), start, label, p)
+	}
+	_, err := f.WriteAt(p.Data, start)
+	return err
+}
+
+func writeFAT(b backend.Storage, start int64, label string, p Content) error {
+	fat, err := fat32.Create(b, p.Size, start, sector, label, true)
 	if err != nil {
 		return err
 	}
 	made := map[string]bool{".": true}
-	for _, f := range l.ESP {
-		if err := mkdirs(esp, path.Dir(f.Name), made); err != nil {
+	for _, f := range p.Files {
+		if err := mkdirs(fat, path.Dir(f.Name), made); err != nil {
 			return err
 		}
-		w, err := esp.OpenFile("/"+f.Name, os.O_CREATE|os.O_RDWR)
+		w, err := fat.OpenFile("/"+f.Name, os.O_CREATE|os.O_RDWR)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
@@ -99,64 +161,19 @@ func writeESP(b backend.Storage, start int64, l Layout) error {
 			return fmt.Errorf("%s: %w", f.Name, err)
 		}
 	}
-	return esp.Close()
+	return fat.Close()
 }
 
-func mkdirs(esp *fat32.FileSystem, dir string, made map[string]bool) error {
+func mkdirs(fat *fat32.FileSystem, dir string, made map[string]bool) error {
 	if made[dir] {
 		return nil
 	}
-	if err := mkdirs(esp, path.Dir(dir), made); err != nil {
+	if err := mkdirs(fat, path.Dir(dir), made); err != nil {
 		return err
 	}
 	made[dir] = true
-	return esp.Mkdir("/" + dir)
+	return fat.Mkdir("/" + dir)
 }
 
-// Partition is a line of the partition table, in bytes.
-type Partition struct {
-	Name        string
-	Start, Size int64
-}
-
-// Open reads the partition table and the files of the EFI system partition of an image
-// or a block device.
-func Open(name string) ([]Partition, []File, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	table, err := gpt.Read(f, sector, sector)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s has no partition table of an appliance: %w", name, err)
-	}
-	var partitions []Partition
-	for _, p := range table.Partitions {
-		if p.Type == gpt.Unused {
-			continue
-		}
-		partitions = append(partitions, Partition{p.Name, int64(p.Start) * sector, int64(p.Size)})
-	}
-	i := slices.IndexFunc(partitions, func(p Partition) bool { return p.Name == board.BootPartition })
-	if i < 0 {
-		return nil, nil, fmt.Errorf("%s has no partition called %s: not an image of aes67os", name, board.BootPartition)
-	}
-	esp, err := fat32.Read(file.New(f, true), partitions[i].Size, partitions[i].Start, sector)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: EFI system partition: %w", name, err)
-	}
-	var files []File
-	err = fs.WalkDir(esp, ".", func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(esp, p)
-		files = append(files, File{p, data})
-		return err
-	})
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: EFI system partition: %w", name, err)
-	}
-	return partitions, files, nil
-}
+// align rounds a size up, so that what is behind begins on the boundary.
+func align(size int64) int64 { return (size + boundary - 1) / boundary * boundary }

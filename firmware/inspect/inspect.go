@@ -9,9 +9,7 @@ package inspect
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"debug/buildinfo"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +22,8 @@ import (
 	"aes67os/firmware/disk"
 	"aes67os/firmware/flash/image"
 	"aes67os/firmware/initramfs"
+	"aes67os/firmware/slot"
+	"aes67os/firmware/uboot"
 	"aes67os/firmware/uki"
 )
 
@@ -36,8 +36,20 @@ type Report struct {
 	Size       int64       `json:"size_bytes,omitempty"`
 	Partitions []Partition `json:"partitions"`
 	Loader     *Loader     `json:"loader,omitempty"`
+	// State says which slot is to start, on boards where U-Boot does that.
+	State *State `json:"state,omitempty"`
 	// Slots has each whole system that is in the image.
 	Slots []Slot `json:"slots"`
+}
+
+// State is which slot U-Boot starts.
+type State struct {
+	Slot slot.Name `json:"slot"`
+	Good slot.Name `json:"good"`
+	Left uint8     `json:"tries_left"`
+	// Damaged says what is wrong with the state on the disk; the rest is then what
+	// U-Boot falls back to.
+	Damaged string `json:"damaged,omitempty"`
 }
 
 // Partition is a line of the partition table.
@@ -49,20 +61,24 @@ type Partition struct {
 
 // Loader is the boot loader.
 type Loader struct {
+	// Path is the file, or the place on the disk.
 	Path string `json:"path"`
 	// Version is as the loader says it, for example "systemd-boot 257.9-1~deb13u1".
 	Version string `json:"version"`
 	Size    int    `json:"size_bytes"`
 }
 
-// Slot is a system: one file on the EFI system partition.
+// Slot is a system: one file, on the EFI system partition or on a partition of its own.
 type Slot struct {
-	Path     string    `json:"path"`
-	Size     int       `json:"size_bytes"`
-	SHA256   string    `json:"sha256"`
-	Sections []Section `json:"sections"`
-	// Stub is the version of the program that starts the kernel.
-	Stub    string        `json:"stub"`
+	// Partition is the slot's own; empty where slots share the EFI system partition.
+	Partition string    `json:"partition,omitempty"`
+	Path      string    `json:"path"`
+	Size      int       `json:"size_bytes"`
+	SHA256    string    `json:"sha256"`
+	Sections  []Section `json:"sections"`
+	// Stub is the version of the program that starts the kernel, where that is not the
+	// boot loader.
+	Stub    string        `json:"stub,omitempty"`
 	Kernel  string        `json:"kernel"`
 	Cmdline string        `json:"cmdline"`
 	Release board.Release `json:"release"`
@@ -119,26 +135,54 @@ func Inspect(ctx context.Context, name string, progress func(done, total int64))
 		}
 		plain = f.Name()
 	}
-	partitions, files, err := disk.Open(plain)
+	d, err := disk.Open(plain)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotOurs, name, err)
 	}
 	r := &Report{Image: name, Size: i.Size}
-	for _, p := range partitions {
-		r.Partitions = append(r.Partitions, Partition{p.Name, p.Start, p.Size})
+	if len(d.Loader) > 0 {
+		r.Loader = &Loader{fmt.Sprintf("at %d KiB", disk.LoaderOffset>>10), ubootVersion(d.Loader), len(d.Loader)}
 	}
-	for _, f := range files {
+	for _, p := range d.Partitions {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := r.addFile(f); err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", name, f.Name, err)
+		if err := r.addPartition(p); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if len(r.Slots) == 0 {
-		return nil, fmt.Errorf("%w: %s has no system in EFI/Linux", ErrNotOurs, name)
+		return nil, fmt.Errorf("%w: %s has no system", ErrNotOurs, name)
 	}
 	return r, nil
+}
+
+// addPartition reports a partition and what is on it.
+func (r *Report) addPartition(p disk.Partition) error {
+	r.Partitions = append(r.Partitions, Partition{p.Name, p.Start, p.Size})
+	switch p.Name {
+	case board.BootPartition:
+		for _, f := range p.Files {
+			if err := r.addFile(f); err != nil {
+				return fmt.Errorf("%s: %w", f.Name, err)
+			}
+		}
+	case board.StatePartition:
+		r.State = state(p.Data)
+	case board.SlotAPartition, board.SlotBPartition:
+		for _, f := range p.Files {
+			if f.Name != uboot.SlotFile {
+				continue
+			}
+			s, err := fitSlot(f)
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", p.Name, f.Name, err)
+			}
+			s.Partition = p.Name
+			r.Slots = append(r.Slots, s)
+		}
+	}
+	return nil
 }
 
 // addFile reports a file of the EFI system partition. FAT does not mind the case of
@@ -155,45 +199,13 @@ func (r *Report) addFile(f disk.File) error {
 		}
 		r.Loader = &Loader{Path: f.Name, Version: loaderInfo(sections), Size: len(f.Data)}
 	case dir == "efi/linux/":
-		s, err := slot(f)
+		s, err := ukiSlot(f)
 		if err != nil {
 			return err
 		}
 		r.Slots = append(r.Slots, s)
 	}
 	return nil
-}
-
-// slot takes a unified kernel image apart.
-func slot(f disk.File) (Slot, error) {
-	sum := sha256.Sum256(f.Data)
-	s := Slot{Path: f.Name, Size: len(f.Data), SHA256: hex.EncodeToString(sum[:])}
-	sections, err := uki.Parse(f.Data)
-	if err != nil {
-		return s, err
-	}
-	s.Stub = loaderInfo(sections)
-	var packed []byte
-	for _, section := range sections {
-		s.Sections = append(s.Sections, Section{section.Name, len(section.Data)})
-		switch section.Name {
-		case ".uname":
-			s.Kernel = string(section.Data)
-		case ".cmdline":
-			s.Cmdline = string(section.Data)
-		case ".initrd":
-			packed = section.Data
-		}
-	}
-	if packed == nil {
-		return s, errors.New("it has no initramfs")
-	}
-	s.Packed = len(packed)
-	files, err := initramfs.Read(packed)
-	if err != nil {
-		return s, err
-	}
-	return s, s.addFiles(files)
 }
 
 // addFiles reports what is in the initramfs.
@@ -220,19 +232,4 @@ func (s *Slot) addFiles(files []initramfs.File) error {
 	}
 	slices.SortFunc(s.Modules, func(a, b Module) int { return strings.Compare(a.Path, b.Path) })
 	return nil
-}
-
-// loaderInfo finds what systemd's boot programs say of themselves, in a section that
-// is there for that: "#### LoaderInfo: systemd-boot 257.9 ####".
-func loaderInfo(sections []uki.Section) string {
-	for _, s := range sections {
-		if s.Name != ".sdmagic" {
-			continue
-		}
-		_, after, ok := strings.Cut(string(s.Data), "LoaderInfo: ")
-		if version, _, end := strings.Cut(after, " ####"); ok && end {
-			return version
-		}
-	}
-	return "of an unknown version"
 }

@@ -23,6 +23,13 @@ func (r *Report) Print(w io.Writer, all bool) error {
 	for _, p := range r.Partitions {
 		t.line(p.Name, bytesOf(p.Offset), bytesOf(p.Size))
 	}
+	if r.State != nil {
+		t.heading("slot to start", "good slot", "tries left")
+		t.line(string(r.State.Slot), string(r.State.Good), fmt.Sprint(r.State.Left))
+		if r.State.Damaged != "" {
+			t.line(r.State.Damaged)
+		}
+	}
 	for _, s := range r.Slots {
 		s.print(t, all)
 	}
@@ -30,7 +37,7 @@ func (r *Report) Print(w io.Writer, all bool) error {
 }
 
 func (s *Slot) print(t *table, all bool) {
-	t.heading("system", s.Path)
+	t.heading("system", path.Join(s.Partition, s.Path))
 	t.line("board", s.Release.Board)
 	version := s.Release.Version
 	if s.Release.Debug {
@@ -40,7 +47,9 @@ func (s *Slot) print(t *table, all bool) {
 	t.line("of", s.Release.Time.UTC().Format(time.DateTime)+" UTC")
 	t.line("kernel", s.Kernel)
 	t.line("command line", s.Cmdline)
-	t.line("stub", s.Stub)
+	if s.Stub != "" {
+		t.line("stub", s.Stub)
+	}
 	t.line("size", bytesOf(int64(s.Size)))
 	t.line("sha256", s.SHA256)
 	t.line("initramfs", fmt.Sprintf("%s, unpacked %s", bytesOf(int64(s.Packed)), bytesOf(s.Unpacked)))

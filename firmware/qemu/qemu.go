@@ -121,13 +121,11 @@ func (m *Machine) arguments(c Config) ([]string, error) {
 	if c.Kernel != "" {
 		args = append(args, "-kernel", c.Kernel, "-initrd", c.Initrd, "-append", c.Append)
 	} else {
-		code, vars, err := firmware(q, c.Dir)
+		of, err := firmware(c)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args,
-			"-drive", "if=pflash,format=raw,readonly=on,file="+escape(code),
-			"-drive", "if=pflash,format=raw,file="+escape(vars))
+		args = append(args, of...)
 	}
 	if c.Image != "" {
 		snapshot := "on"
@@ -154,22 +152,6 @@ func (m *Machine) arguments(c Config) ([]string, error) {
 	}
 	args = append(args, "-netdev", user, "-device", "virtio-net-pci,netdev=net0,romfile=")
 	return append(args, c.Args...), nil
-}
-
-// firmware finds the board's firmware and copies its variable store to dir.
-func firmware(q board.QEMU, dir string) (code, vars string, err error) {
-	for _, f := range q.Firmware {
-		if _, err := os.Stat(f.Code); err != nil {
-			continue
-		}
-		store, err := os.ReadFile(f.Vars)
-		if err != nil {
-			return "", "", err
-		}
-		vars = filepath.Join(dir, "vars.fd")
-		return f.Code, vars, os.WriteFile(vars, store, 0o600)
-	}
-	return "", "", fmt.Errorf("the firmware for %s is not installed; on Debian: apt-get install %s", q.Binary, q.FirmwarePackage)
 }
 
 // Done is closed when the machine has ended.
