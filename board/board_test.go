@@ -45,7 +45,15 @@ func TestBoards(t *testing.T) {
 	for _, b := range All() {
 		t.Run(b.Name, func(t *testing.T) {
 			complete(t, b)
-			kernelConfig(t, b.KernelConfig)
+			switch b.Boot {
+			case UEFI:
+				bootsUEFI(t, b)
+			case UBoot:
+				bootsUBoot(t, b)
+			default:
+				t.Errorf("boots by %q", b.Boot)
+			}
+			checkConfig(t, b.KernelConfig)
 			noDuplicates(t, "modules", b.Modules, moduleName)
 			noDuplicates(t, "modules to load", b.Load, moduleName)
 			for _, pattern := range b.Modules {
@@ -71,13 +79,15 @@ func TestBoards(t *testing.T) {
 func complete(t *testing.T, b Board) {
 	t.Helper()
 	for what, value := range map[string]string{
-		"Name": b.Name, "Title": b.Title, "KernelPackage": b.KernelPackage, "BootPackage": b.BootPackage, "Boot": string(b.Boot),
-		"QEMU.Binary": b.QEMU.Binary, "QEMU.Machine": b.QEMU.Machine, "QEMU.CPU": b.QEMU.CPU,
-		"QEMU.Package": b.QEMU.Package, "QEMU.FirmwarePackage": b.QEMU.FirmwarePackage,
+		"Name": b.Name, "Title": b.Title, "KernelPackage": b.KernelPackage, "BootPackage": b.BootPackage,
 	} {
 		if value == "" || value != strings.TrimSpace(value) {
 			t.Errorf("%s is %q", what, value)
 		}
+	}
+	q := b.QEMU
+	if q.Binary != "" && (q.Machine == "" || q.CPU == "" || q.Package == "") {
+		t.Errorf("QEMU's machine is %+v; want all of it, or none", q)
 	}
 	// It becomes part of file names and of the version of a boot entry.
 	if !regexp.MustCompile(`^[a-z0-9-]+$`).MatchString(b.Name) {
@@ -97,13 +107,20 @@ func complete(t *testing.T, b Board) {
 	if !slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "console=") }) {
 		t.Errorf("the command line %q names no console", b.Cmdline)
 	}
-	const mib = 1 << 20
-	for what, size := range map[string]int64{"ESPSize": b.ESPSize, "DataSize": b.DataSize} {
-		if size <= 0 || size%mib != 0 {
+	for what, size := range map[string]int64{"BootSize": b.BootSize, "SlotSize": b.SlotSize, "DataSize": b.DataSize} {
+		const mib = 1 << 20
+		if size < 0 || size%mib != 0 || size == 0 && what != "SlotSize" {
 			t.Errorf("%s is %d bytes; want whole MiB", what, size)
 		}
 	}
-	if len(b.QEMU.Firmware) == 0 {
+}
+
+func bootsUEFI(t *testing.T, b Board) {
+	t.Helper()
+	if b.SlotSize != 0 {
+		t.Errorf("slots have %d bytes; want files on the boot partition", b.SlotSize)
+	}
+	if len(b.QEMU.Firmware) == 0 || b.QEMU.FirmwarePackage == "" {
 		t.Error("there is no firmware for QEMU")
 	}
 	for _, f := range b.QEMU.Firmware {
@@ -113,7 +130,31 @@ func complete(t *testing.T, b Board) {
 	}
 }
 
-func kernelConfig(t *testing.T, config map[string]string) {
+func bootsUBoot(t *testing.T, b Board) {
+	t.Helper()
+	if b.SlotSize == 0 {
+		t.Error("there are no slots")
+	}
+	u := b.UBoot
+	if u.Program == "" || path.IsAbs(u.Program) {
+		t.Errorf("U-Boot is the file %q; want one of its package", u.Program)
+	}
+	if (u.DeviceTree == "") == (u.DeviceTreeAt == "") {
+		t.Errorf("the device tree is %q, or at %q; want one of both", u.DeviceTree, u.DeviceTreeAt)
+	}
+	for _, e := range u.TreeEdits {
+		if !path.IsAbs(e.Node) || e.Property == "" || e.Value == "" || e.Why == "" {
+			t.Errorf("edit %+v of the device tree lacks something", e)
+		}
+	}
+	for name, why := range u.NoDriver {
+		if why == "" {
+			t.Errorf("nobody says why the appliance does without %s", name)
+		}
+	}
+}
+
+func checkConfig(t *testing.T, config map[string]string) {
 	t.Helper()
 	for option, value := range config {
 		if !regexp.MustCompile(`^CONFIG_[A-Z0-9_]+$`).MatchString(option) {

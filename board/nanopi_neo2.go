@@ -17,10 +17,20 @@ func nanopiNEO2() Board {
 			{"/soc/usb@1c1a400", "status", "disabled", "likewise"},
 		},
 		NoDriver: map[string]string{
-			"allwinner,sun8i-h3-mdio-internal": "the chip's own 100 Mbit/s PHY has no socket on this board",
+			"allwinner,sun8i-h3-mdio-internal": "read by the Ethernet driver; the chip's own PHY has no socket on this board",
+			"allwinner,sun8i-h3-mdio-mux":      "read by the Ethernet driver",
+			"snps,dwmac-mdio":                  "read by the Ethernet driver",
 			"ethernet-phy-ieee802.3-c22":       "PHYs are found by the identifier that they tell on the MDIO bus",
-			"snps,dwmac-mdio":                  "part of the Ethernet driver",
-			"allwinner,sun8i-h3-mdio-mux":      "part of the Ethernet driver",
+			"allwinner,sun50i-h5-mbus":         "tells how far the chip's devices see memory",
+			// There is no screen.
+			"allwinner,sun8i-h3-de2-mixer-0":   "screen",
+			"allwinner,sun8i-h3-tcon-tv":       "screen",
+			"allwinner,sun8i-h3-hdmi-phy":      "screen",
+			"allwinner,sun50i-h5-mali":         "screen",
+			"allwinner,sun8i-h3-deinterlace":   "video",
+			"allwinner,sun50i-h5-video-engine": "video",
+			"allwinner,sun8i-h3-codec-analog":  "belongs to the chip's own sound, which is disabled: it has no socket",
+			"allwinner,sun50i-h5-crypto":       "the processor's own instructions are faster",
 		},
 		// The watchdog, for a kernel that does not come up: reset the whole chip (0x14),
 		// after 16 s, which is the longest, and on (0x18), begin (0x10). Offsets are from

@@ -22,8 +22,8 @@ func TestBare(t *testing.T) {
 	if err := Bare(t.Context(), o, []byte("an init"), bare); err != nil {
 		t.Fatal(err)
 	}
-	wantDisk, wantSlot := slot(t, whole.Image)
-	gotDisk, gotSlot := slot(t, bare)
+	wantDisk, wantSlot := openUKI(t, whole.Image)
+	gotDisk, gotSlot := openUKI(t, bare)
 	if diff := cmp.Diff(wantDisk, gotDisk); diff != "" {
 		t.Errorf("partitions and boot loader (-appliance +bare):\n%s", diff)
 	}
@@ -54,14 +54,16 @@ type diskFiles struct {
 	Files      map[string]string
 }
 
-// slot opens an image and the slot file on it.
-func slot(t *testing.T, image string) (diskFiles, []uki.Section) {
+// openUKI opens an image and the unified kernel image on it.
+func openUKI(t *testing.T, image string) (diskFiles, []uki.Section) {
 	t.Helper()
-	partitions, files, err := disk.Open(image)
+	opened, err := disk.Open(image)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := diskFiles{partitions, map[string]string{}}
+	d := diskFiles{opened.Partitions, map[string]string{}}
+	files := d.Partitions[0].Files
+	d.Partitions[0].Files = nil
 	var sections []uki.Section
 	for _, f := range files {
 		d.Files[f.Name] = string(f.Data)

@@ -96,9 +96,12 @@ func TestImageContents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, parts := slot(t, r.Image)
+	d, parts := openUKI(t, r.Image)
 	want := diskFiles{
-		Partitions: []disk.Partition{{Name: "aes67os-boot", Start: 4 << 20, Size: 34 << 20}, {Name: board.DataPartition, Start: 38 << 20, Size: 1 << 20}},
+		Partitions: []disk.Partition{
+			{Name: board.BootPartition, Start: 4 << 20, Size: 36 << 20, Type: "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"},
+			{Name: board.DataPartition, Start: 40 << 20, Size: 1 << 20, Type: "0FC63DAF-8483-4772-8E79-3D69D8477DE4"},
+		},
 		Files: map[string]string{
 			"EFI/BOOT/BOOTX64.EFI":                         "the loader",
 			"EFI/Linux/aes67os_" + r.Version.Name + ".efi": "",
@@ -205,7 +208,7 @@ func TestImageFails(t *testing.T) {
 		{
 			name:   "system does not fit",
 			source: func(s *source) { s.boot[bootDir+"systemd-bootx64.efi"] = strings.Repeat("loader", 6<<20) },
-			want:   []string{"disk: ", "EFI system partition"},
+			want:   []string{"disk: ", "partition aes67os-boot"},
 		},
 		{
 			name:    "interrupted while packing",

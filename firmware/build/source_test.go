@@ -48,7 +48,7 @@ func newSource(t *testing.T) *source {
 			Cmdline:      "quiet panic=10",
 			KernelConfig: map[string]string{"CONFIG_PREEMPT_RT": "y"},
 			Modules:      []string{"snd_*"},
-			ESPSize:      34 << 20, DataSize: 1 << 20,
+			BootSize:     36 << 20, DataSize: 1 << 20,
 		},
 		files: map[string]string{
 			"go.mod":                   "module aes67os\n\ngo 1.26.0\n",

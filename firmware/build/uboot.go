@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"aes67os/board"
+	"aes67os/firmware/devicetree"
 	"aes67os/firmware/disk"
 	"aes67os/firmware/fit"
 	"aes67os/firmware/slot"
@@ -30,10 +31,14 @@ func newUBoot(b board.Board, p kernel.Package, k *kernel.Kernel) (bootMethod, er
 	if b.UBoot.DeviceTree == "" {
 		return u, nil
 	}
-	if u.tree, err = k.DTB(b.UBoot.DeviceTree); err != nil {
+	tree, err := k.DTB(b.UBoot.DeviceTree)
+	if err != nil {
 		return nil, err
 	}
-	return u, nil
+	if u.tree, err = devicetree.Edit(tree, b.UBoot.TreeEdits); err != nil {
+		return nil, err
+	}
+	return u, checkDrivers(b, u.tree, k)
 }
 
 func (u ubootMethod) copyright() []byte { return u.statement }

@@ -95,7 +95,10 @@ func slotFile(t *testing.T, r any, program []byte) disk.File {
 func create(t *testing.T, files ...disk.File) string {
 	t.Setenv("SOURCE_DATE_EPOCH", "1795000000")
 	name := filepath.Join(t.TempDir(), "aes67os.img")
-	if err := disk.Create(name, disk.Layout{ESPSize: 64 << 20, DataSize: 8 << 20, ESP: files}); err != nil {
+	l := disk.Layout{Partitions: []disk.Content{
+		{Name: board.BootPartition, Size: 64 << 20, Files: files}, {Name: board.DataPartition, Size: 8 << 20},
+	}}
+	if err := disk.Create(name, l); err != nil {
 		t.Fatal(err)
 	}
 	return name
@@ -188,7 +191,7 @@ func TestInspectErrors(t *testing.T) {
 	}{
 		{"missing", filepath.Join(t.TempDir(), "missing"), "no such file", false},
 		{"text", text, "no partition table", true},
-		{"no system", create(t, disk.File{Name: "a", Data: []byte("b")}), "no system in EFI/Linux", true},
+		{"no system", create(t, disk.File{Name: "a", Data: []byte("b")}), "has no system", true},
 		{"system of something else", create(t, slotFile(t, struct{}{}, nil)), "has no /etc/aes67os.json", true},
 		{"damaged release", create(t, slotFile(t, "x", nil)), "/etc/aes67os.json in the initramfs: json", false},
 		{"no program", create(t, disk.File{Name: "EFI/Linux/x.efi", Data: []byte("x")}), "EFI/Linux/x.efi: not a unified kernel image", false},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"aes67os/board"
 	"aes67os/firmware/qemu"
 	"aes67os/init/api"
 )
@@ -18,7 +19,7 @@ import (
 func TestDamagedData(t *testing.T) {
 	t.Parallel()
 	path := ownCopy(t, image(t, ""), 0)
-	part := dataPartition(t, path)
+	part := partition(t, path, board.DataPartition)
 	random := make([]byte, part.Size)
 	rand.NewChaCha8([32]byte{'d', 'a', 't', 'a'}).Read(random)
 	f, err := os.OpenFile(path, os.O_RDWR, 0)

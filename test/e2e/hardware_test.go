@@ -8,7 +8,7 @@ import (
 	"github.com/diskfs/go-diskfs/backend/file"
 	"github.com/diskfs/go-diskfs/filesystem/fat32"
 
-	"aes67os/firmware/disk"
+	"aes67os/board"
 	"aes67os/firmware/qemu"
 	"aes67os/init/api"
 )
@@ -17,16 +17,13 @@ import (
 // computer.
 func putOnCard(t *testing.T, image, name, content string) {
 	t.Helper()
-	partitions, _, err := disk.Open(image)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := partition(t, image, board.BootPartition)
 	f, err := os.OpenFile(image, os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	fat, err := fat32.Read(file.New(f, false), partitions[0].Size, partitions[0].Start, 512)
+	fat, err := fat32.Read(file.New(f, false), p.Size, p.Start, 512)
 	if err != nil {
 		t.Fatal(err)
 	}

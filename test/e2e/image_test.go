@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"aes67os/board"
 	"aes67os/firmware/disk"
 	"aes67os/firmware/initramfs"
 	"aes67os/firmware/uki"
@@ -16,12 +15,12 @@ import (
 // initramfsFiles lists the files of the system in an image.
 func initramfsFiles(t *testing.T, image string) []string {
 	t.Helper()
-	_, files, err := disk.Open(image)
+	d, err := disk.Open(image)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, f := range files {
+	for _, f := range d.Partitions[0].Files {
 		if !strings.HasPrefix(f.Name, "EFI/Linux/") {
 			continue
 		}
@@ -85,18 +84,16 @@ func ownCopy(t *testing.T, image string, more int64) string {
 	return out.Name()
 }
 
-// dataPartition tells where the data partition of an image is.
-func dataPartition(t *testing.T, image string) disk.Partition {
+// partition tells where a partition of an image is, and what is on it.
+func partition(t *testing.T, image, name string) disk.Partition {
 	t.Helper()
-	partitions, _, err := disk.Open(image)
+	d, err := disk.Open(image)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range partitions {
-		if p.Name == board.DataPartition {
-			return p
-		}
+	p, ok := d.Partition(name)
+	if !ok {
+		t.Fatalf("%s has no partition %s", image, name)
 	}
-	t.Fatalf("%s has no data partition", image)
-	return disk.Partition{}
+	return p
 }
