@@ -192,7 +192,7 @@ func (l *Loader) loadAll(aliases []string, some int, nicely bool) {
 // and those of other disks and of buses with more devices on them. It looks at the
 // buses that have such alone, as there are many more devices.
 func urgent(sys string) (quick, slow []string) {
-	for _, bus := range []string{"virtio", "pci", "vmbus", "xen", "usb"} {
+	for _, bus := range []string{"virtio", "pci", "platform", "vmbus", "xen", "usb"} {
 		files, _ := filepath.Glob(filepath.Join(sys, "bus", bus, "devices/*/modalias"))
 		for _, f := range files {
 			switch a := readAlias(f); urgency(a) {
@@ -213,7 +213,8 @@ const (
 )
 
 // urgency tells by its alias how soon a device is needed: of virtio devices by their
-// number, of PCI devices by their class.
+// number, of PCI devices by their class, of those in a device tree by their node's name
+// (Devicetree Specification 0.4 §2.2.2).
 func urgency(alias string) int {
 	for _, k := range []struct {
 		bus, mark string
@@ -227,6 +228,10 @@ func urgency(alias string) int {
 		{"pci:", "bc01", soon},            // other disks
 		{"pci:", "bc08sc05", soon},        // SD cards
 		{"pci:", "bc0Csc03", soon},        // USB
+		{"of:Nethernet", "", atFirst},
+		{"of:Nmmc", "", atFirst},
+		{"of:Nphy", "", soon}, // of USB
+		{"of:Nusb", "", soon},
 		{"vmbus:", "", soon},
 		{"xen:", "", soon},
 		{"usb:", "", soon},

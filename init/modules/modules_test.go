@@ -165,6 +165,10 @@ const (
 	usb       = "pci:v00001B36d0000000Dsv0sd0bc0Csc03i30"
 	sound     = "pci:v00008086d00002668sv0sd0bc04sc03i00"
 	smbus     = "pci:v00008086d00002930sv0sd0bc0Csc05i00"
+	emac      = "of:NethernetT(null)Callwinner,sun8i-h3-emac"
+	mmc       = "of:NmmcT(null)Callwinner,sun50i-h5-mmcCallwinner,sun50i-a64-mmc"
+	ehci      = "of:NusbT(null)Callwinner,sun8i-h3-ehciCgeneric-ehci"
+	leds      = "of:NledsT(null)Cgpio-leds"
 )
 
 // An alias is found wherever its wildcards begin.
@@ -214,6 +218,27 @@ func TestUrgent(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{nvme, usb, sound, ahci, smbus, "platform:serial8250", virtioNIC}, all); diff != "" {
 		t.Errorf("everything (-want +got):\n%s", diff)
+	}
+}
+
+// Devices of a device tree are on the platform's bus.
+func TestUrgentInDeviceTree(t *testing.T) {
+	sys := t.TempDir()
+	for i, alias := range []string{leds, ehci, mmc, "platform:alarmtimer", emac} {
+		dir := filepath.Join(sys, "bus/platform/devices", fmt.Sprint(i))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "modalias"), []byte(alias), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	quick, slow := urgent(sys)
+	if diff := cmp.Diff([]string{mmc, emac}, quick); diff != "" {
+		t.Errorf("quick (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{ehci}, slow); diff != "" {
+		t.Errorf("slow (-want +got):\n%s", diff)
 	}
 }
 

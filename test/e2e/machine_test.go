@@ -23,19 +23,30 @@ const (
 	stepTimeout = time.Minute
 )
 
-func x86(t *testing.T) board.Board {
+func boardNamed(t *testing.T, name string) board.Board {
 	t.Helper()
-	b, err := board.ByName("x86-64")
+	b, err := board.ByName(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
-// image returns the path of a built image. suffix is "" or "-debug".
+func x86(t *testing.T) board.Board {
+	t.Helper()
+	return boardNamed(t, "x86-64")
+}
+
+// image returns the path of the built image of a PC. suffix is "" or "-debug".
 func image(t *testing.T, suffix string) string {
 	t.Helper()
-	path := filepath.Join("..", "..", "out", "aes67os-x86-64"+suffix+".img")
+	return built(t, "x86-64"+suffix)
+}
+
+// built returns the path of a built image.
+func built(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join("..", "..", "out", "aes67os-"+name+".img")
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("%v: these tests boot the built image; run 'make e2e'", err)
 	}
@@ -49,11 +60,14 @@ type machine struct {
 	serial *vm.Serial
 }
 
-// start boots a machine, which is killed at the end of the test.
+// start boots a machine, a PC if c has no board, which is killed at the end of the test.
 func start(t *testing.T, c qemu.Config) *machine {
 	t.Helper()
 	m := &machine{t: t, serial: vm.NewSerial()}
-	c.Board, c.Dir, c.Serial = x86(t), t.TempDir(), m.serial
+	if c.Board.Name == "" {
+		c.Board = x86(t)
+	}
+	c.Dir, c.Serial = t.TempDir(), m.serial
 	c.Forward = map[int]int{vm.PagePort: 0}
 	var err error
 	if m.Machine, err = qemu.Start(t.Context(), c); err != nil {
