@@ -26,7 +26,7 @@ func qemuARM64() Board {
 	)
 	b.Load = []string{"ext4"}
 	b.QEMU = QEMU{
-		Binary: "qemu-system-aarch64", Machine: "virt", CPU: "cortex-a53",
+		Binary: "qemu-system-aarch64", Machine: "virt,acpi=off", CPU: "cortex-a53", // with ACPI the power button would not be in the device tree
 		Package: "qemu-system-arm",
 	}
 	return b

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -45,11 +46,27 @@ const (
 	keyPower = 116
 )
 
+// builtIn is BUS_HOST of linux/input.h, as sysfs has it.
+const builtIn = "0019"
+
 // IsButton tells whether the input device with this event node ("event0") is a power
-// button.
+// button: ACPI's by its name, one of a device tree by being built in and having the key.
+// A keyboard with such a key is none.
 func IsButton(sys, event string) bool {
-	name, err := os.ReadFile(filepath.Join(sys, "class/input", event, "device/name"))
-	return err == nil && strings.Contains(string(name), "Power Button")
+	read := func(file string) string {
+		b, _ := os.ReadFile(filepath.Join(sys, "class/input", event, "device", file))
+		return strings.TrimSpace(string(b))
+	}
+	if strings.Contains(read("name"), "Power Button") {
+		return true
+	}
+	// The keys are bits, in words of 64, the last word first.
+	words := strings.Fields(read("capabilities/key"))
+	if i := len(words) - 1 - keyPower/64; i >= 0 && read("id/bustype") == builtIn {
+		word, err := strconv.ParseUint(words[i], 16, 64)
+		return err == nil && word>>(keyPower%64)&1 == 1
+	}
+	return false
 }
 
 // WatchButton calls pressed each time the power button at device is pressed, until

@@ -14,16 +14,29 @@ import (
 
 func TestIsButton(t *testing.T) {
 	sys := t.TempDir()
-	for event, name := range map[string]string{"event0": "Power Button\n", "event1": "AT Translated Set 2 keyboard\n"} {
-		dir := filepath.Join(sys, "class/input", event, "device")
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "name"), []byte(name), 0o644); err != nil {
-			t.Fatal(err)
+	const power, keyboard = "10000000000000 0\n", "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe\n"
+	for event, files := range map[string][3]string{
+		"event0": {"Power Button\n", "0019\n", power},
+		"event1": {"AT Translated Set 2 keyboard\n", "0011\n", keyboard},
+		"event2": {"gpio-keys\n", "0019\n", power},
+		"event3": {"USB keyboard with a power key\n", "0003\n", power},
+		"event4": {"a built-in keyboard without\n", "0019\n", "10000000 0\n"},
+		"event5": {"few keys\n", "0019\n", "ff\n"},
+		"event6": {"nonsense\n", "0019\n", "keys keys\n"},
+	} {
+		for i, name := range []string{"name", "id/bustype", "capabilities/key"} {
+			file := filepath.Join(sys, "class/input", event, "device", name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(files[i]), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	for event, want := range map[string]bool{"event0": true, "event1": false, "event2": false} {
+	for event, want := range map[string]bool{
+		"event0": true, "event1": false, "event2": true, "event3": false, "event4": false, "event5": false, "event6": false, "event7": false,
+	} {
 		if got := IsButton(sys, event); got != want {
 			t.Errorf("IsButton(%s) = %v; want %v", event, got, want)
 		}
