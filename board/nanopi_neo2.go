@@ -55,8 +55,9 @@ func nanopiNEO2() Board {
 		"sun6i_dma",
 	)
 	// The watchdog's driver stops the timer that U-Boot has started, so it comes first,
-	// and init feeds it from then on. Without regulators neither card nor Ethernet work.
-	b.Load = []string{"sunxi_wdt", "fixed", "ext4"}
+	// and init feeds it from then on. The light shows that something goes on. Without
+	// regulators neither card nor Ethernet work.
+	b.Load = []string{"sunxi_wdt", "leds_gpio", "ledtrig_timer", "fixed", "ext4"}
 	b.StatusLED = "nanopi:blue:status"
 	return b
 }

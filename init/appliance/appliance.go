@@ -49,8 +49,10 @@ const (
 
 	// Services have this long to end before they are killed.
 	stopTimeout = 10 * time.Second
-	// The hardware watchdog resets a machine that does not get through a reboot.
+	// The hardware watchdog resets a machine that does not get through a reboot, or that
+	// has no services after startTimeout.
 	rebootTimeout = 60 * time.Second
+	startTimeout  = 2 * time.Minute
 )
 
 // Appliance is the running system.
@@ -65,6 +67,8 @@ type Appliance struct {
 	data     *storage.Data
 	network  *network.Manager
 	services *supervisor.Supervisor
+	// started is closed when services is set.
+	started chan struct{}
 	// watchdog waits until nobody feeds it any more.
 	watchdog func() *watchdog.Watchdog
 	driver   api.Driver
@@ -78,6 +82,7 @@ type Appliance struct {
 func Run() error {
 	a := &Appliance{
 		journal: journal.New(journal.Options{}),
+		started: make(chan struct{}),
 		down:    make(chan power.Action, 1),
 	}
 	a.log = slog.New(a.journal.Handler("init", nil))
@@ -116,6 +121,9 @@ func (a *Appliance) up(ctx context.Context) error {
 	a.tuner.Apply()
 	devices, loader := a.startDevices(ctx)
 	a.load = system.NewLoad("/proc")
+	// The boot loader may have started the watchdog, so it is fed from now on.
+	a.feedWatchdog(ctx)
+	a.showStatus(ctx)
 
 	// They may need a driver that looks like neither a disk's nor a network card's.
 	odd := time.AfterFunc(waitForDisk/4, devices.goOn)
@@ -136,7 +144,7 @@ func (a *Appliance) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.feedWatchdog(ctx)
+	close(a.started)
 	a.serve(ctx)
 	go a.announceReady(ctx, devices)
 	if a.release.Debug {
@@ -199,7 +207,7 @@ func (a *Appliance) loadConfig() config.Config {
 }
 
 func (a *Appliance) feedWatchdog(ctx context.Context) {
-	w := watchdog.New(watchdog.Options{Healthy: a.services.Healthy, Log: a.log})
+	w := watchdog.New(watchdog.Options{Healthy: a.healthy, Log: a.log})
 	fed := make(chan struct{})
 	go func() {
 		defer close(fed)
@@ -208,6 +216,16 @@ func (a *Appliance) feedWatchdog(ctx context.Context) {
 	a.watchdog = func() *watchdog.Watchdog {
 		<-fed
 		return w
+	}
+}
+
+// healthy tells whether the machine may go on.
+func (a *Appliance) healthy() bool {
+	select {
+	case <-a.started:
+		return a.services.Healthy()
+	default:
+		return system.Uptime() < startTimeout
 	}
 }
 
