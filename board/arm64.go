@@ -8,7 +8,7 @@ func arm64() Board {
 		DebianArch:    "arm64",
 		KernelPackage: "linux-image-rt-arm64",
 		Boot:          UBoot,
-		BootSize:      64 << 20,
+		BootSize:      48 << 20,
 		SlotSize:      128 << 20,
 		DataSize:      64 << 20,
 		Tuning:        commonTuning(),

@@ -15,7 +15,7 @@ import (
 
 func layout() Layout {
 	return Layout{Partitions: []Content{
-		{Name: board.BootPartition, Size: 64 << 20, Files: []File{
+		{Name: board.BootPartition, Size: 68 << 20, Files: []File{
 			{"EFI/BOOT/BOOTX64.EFI", []byte("loader")},
 			{"EFI/Linux/aes67os_2026.11.22-1140.0123abc.efi", bytes.Repeat([]byte("0123456789"), 100_000)},
 			{"loader/loader.conf", []byte("timeout 0\n")},
@@ -63,8 +63,8 @@ func TestCreateAndOpen(t *testing.T) {
 		want   Disk
 	}{
 		{"a PC's", layout(), Disk{Partitions: []Partition{
-			{Name: board.BootPartition, Start: 4 << 20, Size: 64 << 20, Type: efiSystem, Files: layout().Partitions[0].Files},
-			{Name: board.DataPartition, Start: 68 << 20, Size: 16 << 20, Type: linuxData},
+			{Name: board.BootPartition, Start: 4 << 20, Size: 68 << 20, Type: efiSystem, Files: layout().Partitions[0].Files},
+			{Name: board.DataPartition, Start: 72 << 20, Size: 16 << 20, Type: linuxData},
 		}}},
 		{"with a loader", withLoader(), Disk{Loader: withLoader().Loader, Partitions: []Partition{
 			{Name: board.BootPartition, Start: 4 << 20, Size: 34 << 20, Type: basicData, Files: withLoader().Partitions[0].Files},

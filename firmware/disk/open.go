@@ -98,10 +98,27 @@ func (p *Partition) readFAT(f *os.File) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		data, err := fs.ReadFile(fat, name)
+		data, err := readWhole(fat, name, d)
 		p.Files = append(p.Files, File{name, data})
 		return err
 	})
+}
+
+// readWhole reads a file in one go: the library's reader, begun within a cluster, goes on
+// to the cluster's end, which may be behind the file's.
+func readWhole(fat *fat32.FileSystem, name string, d fs.DirEntry) ([]byte, error) {
+	info, err := d.Info()
+	if err != nil {
+		return nil, err
+	}
+	f, err := fat.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(f, data)
+	return data, err
 }
 
 // readLoader reads from LoaderOffset to where the first partition begins.

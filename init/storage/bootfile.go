@@ -42,7 +42,8 @@ func ReadBootFile(sys, dev, name string) (data []byte, err error) {
 		if e.Name() != name {
 			continue
 		}
-		if info, err := e.Info(); err != nil || info.Size() > maxBootFile {
+		info, err := e.Info()
+		if err != nil || info.Size() > maxBootFile {
 			return nil, errors.Join(err, fmt.Errorf("%s on the card is larger than %d bytes", name, maxBootFile))
 		}
 		in, err := fat.OpenFile(filepath.Join("/", name), os.O_RDONLY)
@@ -50,7 +51,11 @@ func ReadBootFile(sys, dev, name string) (data []byte, err error) {
 			return nil, err
 		}
 		defer in.Close()
-		return io.ReadAll(io.LimitReader(in, maxBootFile))
+		// In one go: the library's reader, begun within a cluster, goes on to the cluster's
+		// end, which may be behind the file's.
+		data := make([]byte, info.Size())
+		_, err = io.ReadFull(in, data)
+		return data, err
 	}
 	return nil, fs.ErrNotExist
 }

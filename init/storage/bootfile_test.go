@@ -46,10 +46,12 @@ func bootPartition(t *testing.T, files map[string][]byte) (sys, dev string) {
 
 func TestReadBootFile(t *testing.T) {
 	want := []byte(`{"hostname": "studio-1"}`)
-	sys, dev := bootPartition(t, map[string][]byte{"aes67os.json": want, "other.txt": []byte("x")})
-	got, err := ReadBootFile(sys, dev, "aes67os.json")
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("ReadBootFile = %q, %v; want %q", got, err, want)
+	long := bytes.Repeat([]byte("long "), 120)
+	sys, dev := bootPartition(t, map[string][]byte{"aes67os.json": want, "long.txt": long, "empty.txt": nil})
+	for name, want := range map[string][]byte{"aes67os.json": want, "long.txt": long, "empty.txt": {}} {
+		if got, err := ReadBootFile(sys, dev, name); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("ReadBootFile(%s) = %q, %v; want %q", name, got, err, want)
+		}
 	}
 	if _, err := ReadBootFile(sys, dev, "missing.json"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("ReadBootFile of a file that is not there = %v; want fs.ErrNotExist", err)
