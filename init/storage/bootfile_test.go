@@ -46,7 +46,7 @@ func bootPartition(t *testing.T, files map[string][]byte) (sys, dev string) {
 
 func TestReadBootFile(t *testing.T) {
 	want := []byte(`{"hostname": "studio-1"}`)
-	long := bytes.Repeat([]byte("long "), 120)
+	long := bytes.Repeat([]byte("long "), 180)
 	sys, dev := bootPartition(t, map[string][]byte{"aes67os.json": want, "long.txt": long, "empty.txt": nil})
 	for name, want := range map[string][]byte{"aes67os.json": want, "long.txt": long, "empty.txt": {}} {
 		if got, err := ReadBootFile(sys, dev, name); err != nil || !bytes.Equal(got, want) {
