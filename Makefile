@@ -1,17 +1,19 @@
 # aes67os: build, try, test. 'make help' lists what there is.
 
 BOARD ?= x86-64
+# The boards that there are, for tests.
+BOARDS = x86-64 qemu-arm64 nanopi-neo2
 FIRMWARE = go run ./firmware
 # What the build and the tests need beyond Go, as Debian packages.
 IMAGE_PACKAGES = ca-certificates debian-archive-keyring git
-RUN_PACKAGES = qemu-system-x86 ovmf
-TEST_PACKAGES = $(RUN_PACKAGES) gcc libc6-dev chromium curl e2fsprogs iproute2 systemd \
+RUN_PACKAGES = qemu-system-x86 ovmf qemu-system-arm
+TEST_PACKAGES = $(RUN_PACKAGES) u-boot-tools device-tree-compiler dosfstools mtools gcc libc6-dev chromium curl e2fsprogs iproute2 systemd \
 	dbus avahi-daemon avahi-utils tshark ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help image debug-image run test unit race fuzz e2e reproducible lint bench install uninstall clean image-packages run-packages test-packages
+.PHONY: help image images debug-image run test unit race fuzz e2e reproducible lint bench install uninstall clean image-packages run-packages test-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,14 +49,16 @@ fuzz: ## fuzz every parser that reads the network for a while (FUZZTIME, FUZZED=
 	@grep -r '^func Fuzz' --include='*_test.go' $(FUZZED) | sed 's|/[^/]*:func \(Fuzz[A-Za-z0-9]*\).*| \1|' | sort | while read -r dir name; do \
 	echo "$$dir $$name"; go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$dir >out/fuzz.log 2>&1 || { cat out/fuzz.log; exit 1; }; done
 
-e2e: test-packages image debug-image
+images: image-packages ## build the image of every board
+	@for b in $(BOARDS); do $(FIRMWARE) build -board $$b || exit 1; done
+
+e2e: test-packages images debug-image
 	go test -count=1 -v -timeout 20m ./test/...
 
-reproducible: image ## build twice from one commit and compare
-	rm -rf out/again
-	$(FIRMWARE) build -board $(BOARD) -out out/again
-	cmp out/aes67os-$(BOARD).img out/again/aes67os-$(BOARD).img
-	cmp out/SHA256SUMS out/again/SHA256SUMS
+reproducible: images ## build every image twice from one commit and compare
+	@for b in $(BOARDS); do rm -rf out/again; $(FIRMWARE) build -board $$b -out out/again && \
+	cmp out/aes67os-$$b.img out/again/aes67os-$$b.img && \
+	cmp out/aes67os-$$b.SHA256SUMS out/again/aes67os-$$b.SHA256SUMS || exit 1; done
 	rm -rf out/again
 
 lint: ## gofmt, go vet, staticcheck

@@ -31,6 +31,10 @@ func buildCommand(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nThe image is %s.\nStart it here:     go run ./firmware run %[1]s\nPut it on a card:  go run ./firmware flash -image %[1]s /dev/sdX\n", r.Image)
+	fmt.Printf("\nThe image is %s.\n", r.Image)
+	if o.Board.QEMU.Binary != "" {
+		fmt.Printf("Start it here:     go run ./firmware run -board %s %s\n", o.Board.Name, r.Image)
+	}
+	fmt.Printf("Put it on a card:  go run ./firmware flash -image %s /dev/sdX\n", r.Image)
 	return nil
 }

@@ -61,7 +61,7 @@ func TestImage(t *testing.T) {
 	for _, line := range []string{"aes67os-test.img", "aes67os-test.img.zst", "aes67os-test.sbom.json", "aes67os-test.notices.txt"} {
 		names += fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(files[line])), line)
 	}
-	if diff := cmp.Diff(names, files["SHA256SUMS"]); diff != "" || len(files) != 5 {
+	if diff := cmp.Diff(names, files["aes67os-test.SHA256SUMS"]); diff != "" || len(files) != 5 {
 		t.Errorf("SHA256SUMS of %d files (-want +got):\n%s", len(files), diff)
 	}
 	if got := unzstd(t, []byte(files["aes67os-test.img.zst"])); got != files["aes67os-test.img"] {
@@ -233,7 +233,7 @@ func TestImageFails(t *testing.T) {
 			if test.options != nil {
 				test.options(&o)
 			}
-			former := map[string]string{"aes67os-test.img": "former image", "SHA256SUMS": "former sums"}
+			former := map[string]string{"aes67os-test.img": "former image", "aes67os-test.SHA256SUMS": "former sums"}
 			write(t, o.Out, former)
 
 			t.Setenv("TMPDIR", temp)

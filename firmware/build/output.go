@@ -18,11 +18,10 @@ import (
 // all are whole.
 func (b *build) write(ctx context.Context) (Result, error) {
 	name := "aes67os-" + b.Board.Name
-	sums := "SHA256SUMS"
 	if b.Debug {
 		name += "-debug"
-		sums = name + ".SHA256SUMS"
 	}
+	sums := name + ".SHA256SUMS"
 	if err := os.MkdirAll(b.Out, 0o755); err != nil {
 		return Result{}, err
 	}
@@ -76,7 +75,7 @@ func (b *build) write(ctx context.Context) (Result, error) {
 }
 
 // compress writes image to packed, reading it once, and returns the lines of
-// SHA256SUMS for both and the size of packed in bytes.
+// checksums for both and the size of packed in bytes.
 func compress(ctx context.Context, image, packed string, progress func(string)) (sums string, written int64, err error) {
 	in, err := os.Open(image)
 	if err != nil {

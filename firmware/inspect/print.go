@@ -37,7 +37,11 @@ func (r *Report) Print(w io.Writer, all bool) error {
 }
 
 func (s *Slot) print(t *table, all bool) {
-	t.heading("system", path.Join(s.Partition, s.Path))
+	place := s.Path
+	if s.Partition != "" {
+		place = "partition " + s.Partition + ", " + s.Path
+	}
+	t.heading("system", place)
 	t.line("board", s.Release.Board)
 	version := s.Release.Version
 	if s.Release.Debug {

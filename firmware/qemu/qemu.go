@@ -61,6 +61,9 @@ type Machine struct {
 
 // Start starts the machine; it ends with ctx. The caller removes Dir.
 func Start(ctx context.Context, c Config) (*Machine, error) {
+	if c.Board.QEMU.Binary == "" {
+		return nil, fmt.Errorf("QEMU has no machine that is like %s", c.Board.Name)
+	}
 	binary, err := exec.LookPath(c.Board.QEMU.Binary)
 	if err != nil {
 		return nil, fmt.Errorf("%s is not installed; on Debian: apt-get install %s", c.Board.QEMU.Binary, c.Board.QEMU.Package)
