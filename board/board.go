@@ -33,8 +33,10 @@ type Board struct {
 	GOARCH, DebianArch string
 	// KernelPackage is the Debian package that depends on the newest kernel.
 	KernelPackage string
-	// BootPackage is the Debian package with the boot loader.
+	// BootPackage is the Debian package with the boot loader; WithinBoot are those whose
+	// code was compiled into it, which are in the bill of materials therefore.
 	BootPackage string
+	WithinBoot  []string
 	Boot        BootMethod
 	// UBoot is what is particular to a board that boots by U-Boot.
 	UBoot UBootConfig

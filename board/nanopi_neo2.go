@@ -8,6 +8,7 @@ func nanopiNEO2() Board {
 	b.Name = "nanopi-neo2"
 	b.Title = "NanoPi NEO2"
 	b.BootPackage = "u-boot-sunxi"
+	b.WithinBoot = []string{"arm-trusted-firmware"}
 	b.UBoot = UBootConfig{
 		Program:    "usr/lib/u-boot/nanopi_neo2/u-boot-sunxi-with-spl.bin",
 		DeviceTree: "allwinner/sun50i-h5-nanopi-neo2.dtb",

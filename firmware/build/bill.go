@@ -17,9 +17,8 @@ import (
 // copy of the image.
 func (b *build) writeBill(ctx context.Context, bill, notices string) (string, error) {
 	in := sbom.Input{Name: "aes67os", Version: b.version.Name, Time: b.version.Time, Suite: kernel.DefaultSuite}
-	for i, text := range [][]byte{b.kernelCopyright, b.boot.copyright()} {
-		p := b.packages[i]
-		in.Packages = append(in.Packages, sbom.Package{Name: p.Concrete, Version: p.Version, Arch: p.Arch, SHA256: p.SHA256, Copyright: text})
+	for i, p := range b.packages {
+		in.Packages = append(in.Packages, sbom.Package{Name: p.Concrete, Version: p.Version, Arch: p.Arch, SHA256: p.SHA256, Copyright: b.copyrights[i]})
 	}
 	for place, data := range b.programs {
 		in.Programs = append(in.Programs, sbom.Program{Name: place, Data: data})
@@ -50,6 +49,24 @@ func (b *build) writeBill(ctx context.Context, bill, notices string) (string, er
 		summary += "; licence not recognized: " + strings.Join(doc.Unknown, ", ")
 	}
 	return summary, os.WriteFile(notices, doc.Notices, 0o644)
+}
+
+// copyrights reads the statements of the kernel's package and of others.
+func copyrights(k *kernel.Kernel, others []kernel.Package) ([][]byte, error) {
+	first, err := k.Copyright()
+	if err != nil {
+		return nil, err
+	}
+	all := [][]byte{first}
+	for _, p := range others {
+		name := "usr/share/doc/" + p.Concrete + "/copyright"
+		files, err := p.Extract(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, files[name])
+	}
+	return all, nil
 }
 
 // htmxVersion is how htmx says its version in its own code.

@@ -15,8 +15,6 @@ type bootMethod interface {
 	slot(system) ([]byte, error)
 	// layout is the disk with a slot file on it.
 	layout(v Version, slot []byte) (disk.Layout, error)
-	// copyright is the statement of the boot loader's package.
-	copyright() []byte
 }
 
 // system is what a slot file is made of.
@@ -36,13 +34,4 @@ func newBootMethod(b board.Board, p kernel.Package, k *kernel.Kernel) (bootMetho
 		return newUBoot(b, p, k)
 	}
 	return nil, fmt.Errorf("the board %s boots by %q, which is not known", b.Name, b.Boot)
-}
-
-// bootPackage reads files, and the copyright, out of the boot loader's package.
-func bootPackage(p kernel.Package, names ...string) (files map[string][]byte, copyright []byte, err error) {
-	statement := "usr/share/doc/" + p.Concrete + "/copyright"
-	if files, err = p.Extract(append(names, statement)...); err != nil {
-		return nil, nil, err
-	}
-	return files, files[statement], nil
 }

@@ -55,15 +55,15 @@ type build struct {
 	release  board.Release
 	packages []kernel.Package
 	kernel   *kernel.Kernel
-	// kernelCopyright is the kernel package's own statement.
-	kernelCopyright []byte
-	boot            bootMethod
-	programs        map[string][]byte
-	modules         []string
-	ravenna         *ravenna.Info
-	shell           *shell.Shell
-	initramfs       []byte
-	slot            []byte
+	// copyrights are the packages' own statements.
+	copyrights [][]byte
+	boot       bootMethod
+	programs   map[string][]byte
+	modules    []string
+	ravenna    *ravenna.Info
+	shell      *shell.Shell
+	initramfs  []byte
+	slot       []byte
 }
 
 func newBuild(ctx context.Context, o Options) (*build, error) {
@@ -114,7 +114,8 @@ func (b *build) fetch(ctx context.Context, progress func(string)) (string, error
 		Progress: share(progress),
 	}
 	var err error
-	b.packages, err = archive.Fetch(ctx, b.Board.KernelPackage, b.Board.BootPackage)
+	names := append([]string{b.Board.KernelPackage, b.Board.BootPackage}, b.Board.WithinBoot...)
+	b.packages, err = archive.Fetch(ctx, names...)
 	if err != nil {
 		return "", err
 	}
@@ -144,7 +145,7 @@ func (b *build) unpack(ctx context.Context, progress func(string)) (string, erro
 	if b.boot, err = newBootMethod(b.Board, b.packages[1], k); err != nil {
 		return "", err
 	}
-	if b.kernelCopyright, err = k.Copyright(); err != nil {
+	if b.copyrights, err = copyrights(k, b.packages[1:]); err != nil {
 		return "", err
 	}
 	b.kernel = k

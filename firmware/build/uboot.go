@@ -2,8 +2,9 @@ package build
 
 import (
 	"bytes"
-	"compress/gzip"
 	"fmt"
+
+	"github.com/klauspost/compress/gzip"
 
 	"aes67os/board"
 	"aes67os/firmware/devicetree"
@@ -16,18 +17,18 @@ import (
 
 // ubootMethod starts U-Boot, whose script starts a slot file that is a FIT image.
 type ubootMethod struct {
-	board              board.Board
-	program, statement []byte
+	board   board.Board
+	program []byte
 	// tree is the device tree; nil where the board has one of its own.
 	tree []byte
 }
 
 func newUBoot(b board.Board, p kernel.Package, k *kernel.Kernel) (bootMethod, error) {
-	files, statement, err := bootPackage(p, b.UBoot.Program)
+	files, err := p.Extract(b.UBoot.Program)
 	if err != nil {
 		return nil, err
 	}
-	u := ubootMethod{board: b, program: files[b.UBoot.Program], statement: statement}
+	u := ubootMethod{board: b, program: files[b.UBoot.Program]}
 	if b.UBoot.DeviceTree == "" {
 		return u, nil
 	}
@@ -40,8 +41,6 @@ func newUBoot(b board.Board, p kernel.Package, k *kernel.Kernel) (bootMethod, er
 	}
 	return u, checkDrivers(b, u.tree, k)
 }
-
-func (u ubootMethod) copyright() []byte { return u.statement }
 
 func (u ubootMethod) slot(s system) ([]byte, error) {
 	arguments, err := uboot.Arguments(s.cmdline)

@@ -9,21 +9,19 @@ import (
 
 // uefi starts systemd-boot, which starts a slot file that is an EFI program.
 type uefi struct {
-	board                   board.Board
-	loader, stub, statement []byte
+	board        board.Board
+	loader, stub []byte
 }
 
 func newUEFI(b board.Board, p kernel.Package) (bootMethod, error) {
 	const dir = "usr/lib/systemd/boot/efi/"
 	const loader, stub = dir + "systemd-bootx64.efi", dir + "linuxx64.efi.stub"
-	files, statement, err := bootPackage(p, loader, stub)
+	files, err := p.Extract(loader, stub)
 	if err != nil {
 		return nil, err
 	}
-	return uefi{b, files[loader], files[stub], statement}, nil
+	return uefi{b, files[loader], files[stub]}, nil
 }
-
-func (u uefi) copyright() []byte { return u.statement }
 
 func (u uefi) slot(s system) ([]byte, error) {
 	return uki.Assemble(u.stub,

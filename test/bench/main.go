@@ -3,7 +3,7 @@
 //
 // The boot is measured by the guest's own clock, which starts with the kernel: what
 // firmware and boot loader take is not ours. Where U-Boot starts the system, it is
-// measured from U-Boot's first line too, as its script and the slot file are ours. The peer is the same kernel under the
+// measured from U-Boot's first line, as its script and the slot file are ours. The peer is the same kernel under the
 // same emulator with a Go program that does nothing as its whole system. The two
 // take turns, and the medians are compared, because machines are shared and noisy.
 //
@@ -156,8 +156,9 @@ func runSystem(ctx context.Context, name string, runs int) error {
 	print(append(rows,
 		row{"memory of a 512 MB machine, page open", memory / 1e6, 200, "MB"},
 		row{"aes67d ready again after kill -9", median(restarts), 2, "s"}))
-	printBoots("seconds after the kernel's start", 2, runs, bareTimes.kernel(), pageTimes.kernel(), first.boot.kernel)
-	if b.Boot == board.UBoot {
+	if b.Boot == board.UEFI {
+		printBoots("seconds after the kernel's start", 2, runs, bareTimes.kernel(), pageTimes.kernel(), first.boot.kernel)
+	} else {
 		printBoots("seconds after U-Boot's first line, by the host's clock", 2.5, runs, bareTimes.whole(), pageTimes.whole(), first.boot.whole)
 	}
 	return nil
@@ -221,7 +222,7 @@ func start(ctx context.Context, b board.Board, image string, keep bool, serial i
 }
 
 // boot is how long a start took, in seconds: kernel from the kernel's start on, by its
-// own clock, and whole from the first line of U-Boot on, where there is one.
+// own clock, and whole from the first line of U-Boot on, where there is one, by the host's.
 type boot struct{ kernel, whole float64 }
 
 type boots []boot
