@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,8 +47,9 @@ func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		state := Starting
-		go Run(ctx, Options{Dir: dir, State: func() State { return state }, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		var state atomic.Value
+		state.Store(Starting)
+		go Run(ctx, Options{Dir: dir, State: func() State { return state.Load().(State) }, Log: slog.New(slog.NewTextHandler(&log, nil))})
 		// Its driver comes late.
 		time.Sleep(2 * lookAgain)
 		synctest.Wait()
@@ -60,7 +62,7 @@ func TestRun(t *testing.T) {
 			{Ready, map[string]string{"trigger": "none", "delay_on": "500", "delay_off": "500", "brightness": "1"}},
 			{Fault, map[string]string{"trigger": "timer", "delay_on": "100", "delay_off": "100", "brightness": "1"}},
 		} {
-			state = test.state
+			state.Store(test.state)
 			time.Sleep(lookAgain)
 			synctest.Wait()
 			if diff := cmp.Diff(test.want, look(t, dir)); diff != "" {
