@@ -97,6 +97,23 @@ func Isolate() error {
 	return fmt.Errorf("execute %s: %w", program, syscall.Exec(program, os.Args, append(os.Environ(), isolated+"=1")))
 }
 
+// Main runs a program's tests in a network of their own, whose only interface is a loopback
+// that is up, and ends the program.
+func Main(m interface{ Run() int }) {
+	err := Isolate()
+	if err == nil {
+		var lo netlink.Link
+		if lo, err = netlink.LinkByName("lo"); err == nil {
+			err = netlink.LinkSetUp(lo)
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
 // Do runs f in the namespace, on its thread, and fails the test on an error. Sockets
 // that f opens and processes that it starts are, and stay, in the namespace;
 // goroutines that it starts are not. f must not use methods of n.

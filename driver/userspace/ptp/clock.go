@@ -56,6 +56,9 @@ type Status struct {
 	// Interface is the index of the interface over which a master is followed, -1
 	// for none.
 	Interface int
+	// Timestamps tells what takes the time of packets on that interface: "hardware", which
+	// is the network card, or "software", which is the kernel; empty for none.
+	Timestamps string
 	// Fault tells, for people, why interfaces do not work; empty when all do. With none
 	// that works the clock runs free, and is master without a network.
 	Fault string

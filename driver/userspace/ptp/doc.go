@@ -4,13 +4,24 @@
 //
 // # Times
 //
-// There are four. PTP time is what the network agrees on. Timestamps of the kernel are of
-// CLOCK_REALTIME, which somebody may set. Audio runs by CLOCK_MONOTONIC, which nobody
+// There are five. PTP time is what the network agrees on. Timestamps of the kernel are of
+// CLOCK_REALTIME, which somebody may set. Those of a network card are of its own clock, its
+// PHC, which counts from anywhere and which another program may set or steer. Audio runs by CLOCK_MONOTONIC, which nobody
 // sets, but an NTP client makes it faster and slower by as much as 500 ppm. Only
 // CLOCK_MONOTONIC_RAW is as regular as the crystal. So timestamps are converted to raw
 // time as they come in, the estimate is a line from raw time to PTP time, and the last
 // step, from raw to monotonic, is done anew eight times a second. A host that sets or
 // slews its clock does not disturb the mapping.
+//
+// # Hardware timestamps
+//
+// They leave out what a packet waits for on this host, and are taken where the card has
+// them. The PHC is only read: together with raw time, whenever a timestamp comes, so that
+// it is believed to run evenly for milliseconds and not more. Setting the card needs
+// CAP_NET_ADMIN, and its clock the right to read /dev/ptp*. Without these, and when the
+// card's timestamps do not come or its clock does not run, the kernel's are taken, and the
+// log says why. Messages between clocks on one host never are on the card and have no
+// timestamp of it.
 //
 // # Estimate
 //
@@ -28,6 +39,13 @@
 // then on the mapping moves by rate only, at most 160 ppm, and jumps only where the
 // master's time has. Without a master it runs on at the last rate.
 //
+// # Delay requests
+//
+// They go to all, as the media profile has it (AES67-2018 annex A), and to the master alone
+// (hybrid mode) if it sends its Syncs so or does not answer otherwise. Its answers may come
+// in either way. A master is known by its port identity and its address, so that another
+// one of the same identity changes nothing.
+//
 // # Master
 //
 // Whoever hears no better clock for the announce timeout becomes grandmaster and goes
@@ -44,4 +62,6 @@
 //   - output.go: from lines to mappings that do not jump.
 //   - host.go: the host's clocks.
 //   - message.go: bytes. wire.go, udp_linux.go: sockets.
+//   - stamps_linux.go: whose timestamps a socket has. card_linux.go: what the card takes
+//     the time of. phc.go, phc_linux.go: the card's clock.
 package ptp

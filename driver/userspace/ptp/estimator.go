@@ -70,6 +70,9 @@ type estimator struct {
 	delay float64
 	// offsets are the last of them, for the jitter.
 	offsets []float64
+	// points and heights are what a fit works with, kept for the next.
+	points  []point
+	heights []float64
 }
 
 // newEstimator knows nothing but how fast PTP time was before.
@@ -170,9 +173,10 @@ func (e *estimator) measure() {
 	if len(e.delays) == 0 {
 		return
 	}
-	early := make([]float64, len(e.delays))
-	for i, d := range e.delays {
-		early[i] = -d.around
+	var room [maxDelays]float64
+	early := room[:0]
+	for _, d := range e.delays {
+		early = append(early, -d.around)
 	}
 	mean, _ := bestQuarter(early)
 	e.delay = -mean / 2
@@ -188,22 +192,23 @@ func (e *estimator) fit() {
 		e.holding = false
 		e.forget(last.raw - recent)
 	}
-	points := make([]point, len(e.syncs))
-	for i, s := range e.syncs {
+	points, scratch := e.points[:0], slices.Grow(e.heights, len(e.syncs))
+	for _, s := range e.syncs {
 		x := s.raw - last.raw
-		points[i] = point{float64(x), float64(s.ptp - last.ptp - x)}
+		points = append(points, point{float64(x), float64(s.ptp - last.ptp - x)})
 	}
+	e.points, e.heights = points, scratch
 	newest, slope := points[e.first(last.raw-recent):], e.arrivals.Rate-1
 	if !e.holding {
-		level, found, spread := fitUpper(points, slope)
-		if !e.ready || fits(residuals(newest, found), level, max(fitSpreads*e.spread, minMisfit)) {
+		level, found, spread := fitUpper(points, slope, scratch)
+		if !e.ready || fits(residuals(scratch, newest, found), level, max(fitSpreads*e.spread, minMisfit)) {
 			e.become(last, level, found, spread)
 			e.review()
 			return
 		}
 		e.holding, e.until = true, last.raw-int64(newest[0].x)
 	}
-	level, spread := bestQuarter(residuals(newest, slope))
+	level, spread := bestQuarter(residuals(scratch, newest, slope))
 	e.become(last, level, slope, spread)
 }
 

@@ -71,6 +71,7 @@ func exactly(ns float64) func(int64) float64 { return func(int64) float64 { retu
 // TestEstimator simulates networks, clocks and what happens to them. The bounds are what
 // the estimator reaches, and a little more.
 func TestEstimator(t *testing.T) {
+	t.Parallel()
 	const micro, milli = 1e3, 1e6
 	r := rand.New(rand.NewPCG(1, 2))
 	// queue delays by a constant plus an exponential with that mean.
@@ -188,6 +189,7 @@ func servo(p path, length time.Duration) (off []float64) {
 
 // TestBetterThanServo compares with ptp4l's servo, on the same kinds of timestamps.
 func TestBetterThanServo(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, test := range []struct {
 		name  string

@@ -1,6 +1,7 @@
 package ptp
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -20,7 +21,10 @@ const (
 // foreign is a master that announces itself (a foreignMasterDS entry, §9.3.2.4).
 type foreign struct {
 	dataset
-	scale timescale
+	// address is where it sends from. Two of one identity, which happens where machines
+	// are copied, are two masters by it.
+	address netip.Addr
+	scale   timescale
 	// heard is when the last Announce came, interval what it said of the next.
 	heard    time.Time
 	interval time.Duration
@@ -30,6 +34,11 @@ type foreign struct {
 	qualified bool
 	// silent tells that it sends no Sync and is passed over where there is another.
 	silent bool
+}
+
+// sends tells whether a message is its own.
+func (f *foreign) sends(h *protocol.Header, from netip.Addr) bool {
+	return f.sender == h.SourcePortIdentity && f.address == from
 }
 
 // gone tells whether Announces have failed to come. spread, below 1, is by how many
@@ -43,18 +52,19 @@ type foreigns []*foreign
 
 // announce takes note of an Announce. keep is the one that is followed, which nobody
 // drives out.
-func (all *foreigns) announce(now time.Time, port int, m *protocol.Announce, keep *foreign) {
+func (all *foreigns) announce(now time.Time, port int, m *protocol.Announce, from netip.Addr, keep *foreign) {
 	if m.StepsRemoved > maxSteps {
 		return
 	}
-	i := slices.IndexFunc(*all, func(f *foreign) bool { return f.sender == m.SourcePortIdentity })
+	i := slices.IndexFunc(*all, func(f *foreign) bool { return f.sends(&m.Header, from) })
 	heard := foreign{
 		dataset: dataset{
 			m.GrandmasterPriority1, m.GrandmasterClockQuality, m.GrandmasterPriority2,
 			m.GrandmasterIdentity, m.StepsRemoved, m.SourcePortIdentity, port,
 		},
-		scale: timescale{m.FlagField & scaleFlags, m.CurrentUTCOffset},
-		heard: now, interval: period(m.LogMessageInterval, announceInterval), sequence: m.SequenceID,
+		address: from,
+		scale:   timescale{m.FlagField & scaleFlags, m.CurrentUTCOffset},
+		heard:   now, interval: period(m.LogMessageInterval, announceInterval), sequence: m.SequenceID,
 	}
 	if i >= 0 {
 		before := (*all)[i]
@@ -86,12 +96,17 @@ func (all foreigns) worst(keep *foreign) (worst *foreign) {
 }
 
 // sounds takes note of a Sync.
-func (all foreigns) sounds(sender protocol.PortIdentity) {
+func (all foreigns) sounds(h *protocol.Header, from netip.Addr) {
 	for _, f := range all {
-		if f.sender == sender {
+		if f.sends(h, from) {
 			f.silent = false
 		}
 	}
+}
+
+// twin tells whether there is another of the same identity.
+func (all foreigns) twin(one *foreign) bool {
+	return slices.ContainsFunc(all, func(f *foreign) bool { return f != one && f.sender == one.sender })
 }
 
 // expire forgets those that are gone.
@@ -99,8 +114,8 @@ func (all *foreigns) expire(now time.Time, spread float64) {
 	*all = slices.DeleteFunc(*all, func(f *foreign) bool { return f.gone(now, spread) })
 }
 
-// better returns which of two masters to follow, either of which may be nil. One that is
-// silent is taken only if the other is nothing, or silent too.
+// better returns which of two masters to follow, either of which may be nil: a, if they are
+// alike. One that is silent is taken only if the other is nothing, or silent too.
 func better(a, b *foreign) *foreign {
 	switch {
 	case a == nil:

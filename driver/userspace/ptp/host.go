@@ -1,6 +1,7 @@
 package ptp
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ const (
 	// maxAge is how old a timestamp can be when it is read.
 	maxAge = time.Second
 )
+
+// errDoubt is why a timestamp or a reading is of no use.
+var errDoubt = errors.New("the host's clock has been set")
 
 // reading is a look at the host's clocks at one moment, in nanoseconds: CLOCK_MONOTONIC_RAW,
 // CLOCK_MONOTONIC, CLOCK_REALTIME.
@@ -72,6 +76,23 @@ func (h *host) stamp(real int64) (raw int64, ok bool) {
 	// The two clocks differ in rate, but not so much that it matters for the age of a
 	// packet: at 50 ppm it takes 2 ms to make 100 ns.
 	return r.raw - age, true
+}
+
+// crossing makes raw time of realtime in a reading of another clock.
+func (h *host) crossing(c crossing) (crossing, error) {
+	raw, ok := h.stamp(c.raw)
+	if !ok {
+		return crossing{}, errDoubt
+	}
+	c.raw, c.width = raw, c.width+h.width()
+	return c, nil
+}
+
+// width is how long the last look took.
+func (h *host) width() int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.last.width
 }
 
 // readClocks reads the real clocks. The best of a few tries is the one in which nothing

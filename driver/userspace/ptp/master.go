@@ -120,7 +120,7 @@ func (p *port) sendEvent(m encoder, to netip.Addr) (left int64, ok bool) {
 		p.log.Debug("sending a PTP message", "err", err)
 		return 0, false
 	}
-	if !stamped && !p.unstamped {
+	if !stamped && !p.unstamped && !p.stamping.hardware { // the card is given up before long
 		p.unstamped = true
 		p.log.Warn("the network driver tells no time of sending: the PTP clock is less exact")
 	}

@@ -3,6 +3,7 @@ package ptp
 import (
 	"context"
 	"io/fs"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -277,10 +278,10 @@ func TestForeignsBounded(t *testing.T) {
 		m.GrandmasterIdentity, m.GrandmasterPriority1 = protocol.ClockIdentity(n), uint8(n)
 		return m
 	}
-	all.announce(now, 0, announce(250), nil)
+	all.announce(now, 0, announce(250), netip.Addr{}, nil)
 	keep := all[0]
 	for n := 200; n > 0; n-- {
-		all.announce(now, 0, announce(n), keep)
+		all.announce(now, 0, announce(n), netip.Addr{}, keep)
 	}
 	if len(all) != maxForeign || all[0] != keep {
 		t.Fatalf("%d masters are kept, the one followed among them: %v; want %d", len(all), all[0] == keep, maxForeign)
@@ -322,7 +323,7 @@ func TestQualifies(t *testing.T) {
 			}
 			now := begin.Add(time.Duration(max(at, -at) * float64(time.Second)))
 			all.expire(now, 0.5)
-			all.announce(now, 0, m, nil)
+			all.announce(now, 0, m, netip.Addr{}, nil)
 		}
 		all.expire(begin.Add(time.Duration(test.at*float64(time.Second))), 0.5)
 		if got := len(all) > 0 && all[0].qualified; got != test.want {
@@ -423,6 +424,12 @@ func TestLeadsAtOnce(t *testing.T) {
 		defer b.start(t, Config{})()
 		if s := b.after(time.Millisecond); !s.Master || s.Lock != driver.Locked || s.Fault == "" || b.media.Mapping() == nil {
 			t.Errorf("status %+v without rights; want master, with a fault", s)
+		}
+		b.after(time.Minute)
+		for _, line := range []string{"PTP does not run", "PTP runs free"} {
+			if n := b.logged(line); n != 1 {
+				t.Errorf("said %d times in a minute that %s; want once", n, line)
+			}
 		}
 	})
 	inWorld(t, func(t *testing.T, w *world) { // the opposite: an interface that will be back

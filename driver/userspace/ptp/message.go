@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/facebook/time/ptp/protocol"
@@ -70,8 +71,10 @@ func decode(b []byte, domain uint8) (header *protocol.Header, body any, err erro
 	}
 	// The TLVs behind the body are cut off: the codec refuses a message because of
 	// one it does not know, and we need none.
-	b = append([]byte(nil), b[:size]...)
-	binary.BigEndian.PutUint16(b[2:], uint16(size))
+	if b = b[:size]; length > size {
+		b = slices.Clone(b)
+		binary.BigEndian.PutUint16(b[2:], uint16(size))
+	}
 	if err := m.UnmarshalBinary(b); err != nil {
 		return nil, nil, fmt.Errorf("decode PTP message: %w", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +47,8 @@ type port struct {
 	announces, syncs uint16
 	ticks            int
 	unstamped        bool
+	// stamping is where timestamps came from when we last looked.
+	stamping stamping
 }
 
 // identity is the port's (IEEE 1588-2008 §7.5.2).
@@ -127,12 +131,26 @@ func (n *node) identify(mac net.HardwareAddr) {
 // attach gives a port its wire.
 func (n *node) attach(now time.Time, p *port, w wire) {
 	n.identify(w.MAC())
-	if p.fault != "" {
-		p.log.Info("PTP runs", "identity", clockID(n.identity))
-	}
 	p.wire, p.fault, p.denied, p.unstamped = w, "", false, false
+	p.log.Info("PTP runs", "identity", clockID(n.identity))
+	p.stamping = stamping{}
+	p.look()
 	p.quiet, p.ticks = now.Add(n.patience()), 0
 	n.tell(now)
+}
+
+// look says so where timestamps come from somewhere else than before.
+func (p *port) look() {
+	before := p.stamping
+	switch p.stamping = p.wire.Stamping(); {
+	case p.stamping.hardware && !before.hardware:
+		p.log.Info("the network card takes the time of PTP messages")
+	case p.stamping.hardware || p.stamping.why == before.why:
+	case errors.Is(p.stamping.why, errNoHardware):
+		p.log.Info("the kernel takes the time of PTP messages", "why", p.stamping.why)
+	default:
+		p.log.Warn("the kernel takes the time of PTP messages, though the network card could", "why", p.stamping.why)
+	}
 }
 
 // detach takes it away. What was heard there is of no use.
@@ -157,7 +175,7 @@ func (n *node) receive(now time.Time, p *port, r packet) {
 	}
 	switch m := body.(type) {
 	case *protocol.Announce:
-		n.announce(now, p, m)
+		n.announce(now, p, m, r.from)
 	case *protocol.SyncDelayReq:
 		switch {
 		case m.MessageType() == protocol.MessageDelayReq:
@@ -165,24 +183,24 @@ func (n *node) receive(now time.Time, p *port, r packet) {
 				p.answer(m, r)
 			}
 		default:
-			p.foreigns.sounds(header.SourcePortIdentity)
-			if n.slave.own(p, header) {
+			p.foreigns.sounds(header, r.from)
+			if n.slave.own(p, header, r.from) {
 				n.synced(n.slave.sync(now, m, r))
 			}
 		}
 	case *protocol.FollowUp:
-		if n.slave.own(p, header) {
+		if n.slave.own(p, header, r.from) {
 			n.synced(n.slave.followUp(now, m))
 		}
 	case *protocol.DelayResp:
-		if n.slave.own(p, header) {
+		if n.slave.own(p, header, r.from) {
 			n.slave.delayResponse(m)
 		}
 	}
 	n.tell(now)
 }
 
-func (n *node) announce(now time.Time, p *port, m *protocol.Announce) {
+func (n *node) announce(now time.Time, p *port, m *protocol.Announce, from netip.Addr) {
 	if m.GrandmasterIdentity == n.identity {
 		return // our own time, come back by way of a boundary clock
 	}
@@ -190,7 +208,11 @@ func (n *node) announce(now time.Time, p *port, m *protocol.Announce) {
 	if n.slave != nil {
 		parent = n.slave.parent
 	}
-	p.foreigns.announce(now, p.index, m, parent)
+	p.foreigns.announce(now, p.index, m, from, parent)
+	if s := n.slave; s != nil && !s.twin && s.port == p && p.foreigns.twin(s.parent) {
+		s.twin = true
+		s.log.Warn("two PTP masters have one identity: the one that was there first is followed", "address", s.parent.address)
+	}
 	n.elect(now)
 }
 
@@ -209,6 +231,9 @@ func (n *node) leads(now time.Time, p *port) bool {
 // elect decides whom to follow (IEEE 1588-2008 §9.3.3).
 func (n *node) elect(now time.Time) {
 	var best *foreign
+	if s := n.slave; s != nil && slices.Contains(s.port.foreigns, s.parent) {
+		best = s.parent // stays, if another is only as good
+	}
 	for _, p := range n.ports {
 		for _, f := range p.foreigns {
 			if f.qualified {
@@ -290,7 +315,11 @@ func (n *node) takeOver() {
 	for _, p := range n.ports {
 		p.ticks = 0
 	}
-	n.log.Info("PTP grandmaster is this host", "identity", clockID(n.identity))
+	if !slices.ContainsFunc(n.ports, func(p *port) bool { return p.wire != nil }) {
+		n.log.Warn("PTP runs free, by this host's clock: there is no network for it")
+	} else {
+		n.log.Info("PTP grandmaster is this host", "identity", clockID(n.identity))
+	}
 	n.publish()
 }
 
@@ -298,6 +327,9 @@ func (n *node) takeOver() {
 func (n *node) tick(now time.Time) {
 	for _, p := range n.ports {
 		p.foreigns.expire(now, n.spread)
+		if p.wire != nil {
+			p.look()
+		}
 	}
 	if n.slave != nil && n.slave.overdue(now) {
 		n.hush(now)
@@ -364,6 +396,7 @@ func (n *node) status() Status {
 	switch {
 	case n.slave != nil:
 		s.Grandmaster, s.Interface = clockID(n.slave.parent.grandmaster), n.slave.port.index
+		s.Timestamps = n.slave.port.stamping.String()
 		s.Offset, s.PathDelay, s.Jitter = int64(n.slave.estimator.offset()), int64(n.slave.estimator.pathDelay()), int64(n.slave.estimator.jitter())
 	case n.master:
 		s.Grandmaster = clockID(n.identity)

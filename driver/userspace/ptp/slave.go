@@ -3,6 +3,7 @@ package ptp
 import (
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -56,15 +57,18 @@ type slave struct {
 	waiting     bool
 	nextRequest time.Time
 	interval    time.Duration
+	// unicast sends the requests to the master alone. AES67 has multicast; where it is not
+	// answered, both are tried.
+	unicast bool
 	// answers counts those that came. late tells that there was time for them; warned, that
-	// we have told of a negative path delay.
-	answers      int
-	late, warned bool
+	// we have told of a negative path delay; twin, that we have of another of this identity.
+	answers            int
+	late, warned, twin bool
 }
 
 // own tells whether a message is from the port that is followed.
-func (s *slave) own(p *port, h *protocol.Header) bool {
-	return s != nil && s.port == p && s.parent.sender == h.SourcePortIdentity
+func (s *slave) own(p *port, h *protocol.Header, from netip.Addr) bool {
+	return s != nil && s.port == p && s.parent.sends(h, from)
 }
 
 // pair finds the pair of a sequence number, or begins it.
@@ -82,6 +86,9 @@ func (s *slave) pair(sequence uint16) *pair {
 // sync takes a Sync. It tells whether it is worth something already.
 func (s *slave) sync(now time.Time, m *protocol.SyncDelayReq, p packet) bool {
 	s.syncInterval = period(m.LogMessageInterval, syncInterval)
+	if m.FlagField&protocol.FlagUnicast != 0 {
+		s.unicast = true // its network may have no multicast
+	}
 	if !p.stamped {
 		return false
 	}
@@ -184,8 +191,14 @@ func (s *slave) tick(now time.Time) {
 func (s *slave) ask(now time.Time) {
 	s.nextRequest = now.Add(rand.N(2 * s.interval))
 	s.request++
-	m := protocol.SyncDelayReq{Header: s.port.header(protocol.MessageDelayReq, syncSize, s.request, noInterval)}
-	s.requestLeft, s.waiting = s.port.sendEvent(&m, group)
+	if s.late && s.answers == 0 {
+		s.unicast = !s.unicast
+	}
+	m, to := protocol.SyncDelayReq{Header: s.port.header(protocol.MessageDelayReq, syncSize, s.request, noInterval)}, group
+	if s.unicast {
+		m.FlagField, to = protocol.FlagUnicast, s.parent.address
+	}
+	s.requestLeft, s.waiting = s.port.sendEvent(&m, to)
 }
 
 // usable tells whether a mapping can be made.

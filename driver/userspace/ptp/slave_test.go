@@ -339,6 +339,133 @@ func TestDeaf(t *testing.T) {
 	})
 }
 
+// TestDelayAnswers has masters answer delay requests to all or to one, and want to be asked
+// alone.
+func TestDelayAnswers(t *testing.T) {
+	unicast := func(p *puppet) {
+		p.change = func(m any) bool {
+			if s, ok := m.(*protocol.SyncDelayReq); ok {
+				s.FlagField |= protocol.FlagUnicast
+			}
+			return true
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		master func(p *puppet)
+		// alone tells that it is to be asked alone, and late that we find that out.
+		alone bool
+		late  int
+	}{
+		{"multicast", func(*puppet) {}, false, 0},
+		{"answers to one", func(p *puppet) { p.private = true }, false, 0},
+		{"wants to be asked alone", func(p *puppet) { p.private, p.picky = true, true }, true, 1},
+		{"sends its Syncs to us alone", func(p *puppet) { p.private, p.picky = true, true; unicast(p) }, true, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *world) {
+				p, b := w.puppet(1), w.box(2, 10)
+				test.master(p)
+				defer p.start().stop()
+				defer b.start(t, Config{})()
+				s := b.after(15 * time.Second)
+				locked(t, s, p.id())
+				if want := w.delay.Nanoseconds(); s.PathDelay < want-100 || s.PathDelay > want+100 {
+					t.Errorf("path delay %d ns; want %d", s.PathDelay, want)
+				}
+				if n := b.logged("the PTP master does not answer delay requests"); n != test.late {
+					t.Errorf("said %d times that it does not answer; want %d", n, test.late)
+				}
+				b.after(10 * time.Second)
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				for _, m := range p.heard[max(0, len(p.heard)-5):] {
+					if r := m.(*protocol.SyncDelayReq); (r.FlagField&protocol.FlagUnicast != 0) != test.alone {
+						t.Errorf("asked with the flags %#x; alone: want %v", r.FlagField, test.alone)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestTwinMaster has a second master of the same identity, with another time, come, and the
+// first fall silent, come back and go.
+func TestTwinMaster(t *testing.T) {
+	for _, first := range []byte{1, 9} { // it does not matter whose address is lower
+		inWorld(t, func(t *testing.T, w *world) {
+			p, twin, b := w.puppet(first), w.puppet(5), w.box(2, 10)
+			twin.node.identity, twin.announce.SourcePortIdentity, twin.announce.GrandmasterIdentity = p.node.identity, p.announce.SourcePortIdentity, p.announce.GrandmasterIdentity
+			twin.step(100 * time.Millisecond)
+			p.start()
+			defer b.start(t, Config{})()
+			locked(t, b.after(20*time.Second), p.id())
+			defer twin.start().stop()
+			for range 30 {
+				locked(t, b.after(time.Second), p.id())
+				b.near(t, p.time, time.Microsecond)
+			}
+			if n := b.logged("two PTP masters have one identity"); n != 1 {
+				t.Errorf("said %d times that there are two; want once", n)
+			}
+			p.mu.Lock()
+			p.change = func(m any) bool { _, announce := m.(*protocol.Announce); return announce }
+			p.mu.Unlock()
+			locked(t, b.after(20*time.Second), p.id())
+			b.near(t, twin.time, time.Microsecond)
+			p.mu.Lock()
+			p.change = func(any) bool { return true }
+			p.mu.Unlock()
+			for range 20 { // it is good again, but no better
+				locked(t, b.after(time.Second), p.id())
+				b.near(t, twin.time, time.Microsecond)
+			}
+			p.stop()
+			locked(t, b.after(20*time.Second), p.id())
+			b.near(t, twin.time, time.Microsecond)
+		})
+	}
+}
+
+// TestTimestamps checks what is told of where timestamps come from.
+func TestTimestamps(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		p, b := w.puppet(1), w.box(2, 10)
+		var e *end
+		plug := b.plug
+		b.plug = func() *end {
+			e = plug()
+			e.stamping = stamping{hardware: true}
+			return e
+		}
+		p.start()
+		defer b.start(t, Config{SlaveOnly: true})()
+		check := func(want string, hardware, software int) {
+			t.Helper()
+			if s := b.Status(); s.Timestamps != want {
+				t.Errorf("timestamps %q; want %q", s.Timestamps, want)
+			}
+			for line, want := range map[string]int{"the network card takes the time": hardware, "the kernel takes the time": software} {
+				if n := b.logged(line); n != want {
+					t.Errorf("said %d times that %s; want %d", n, line, want)
+				}
+			}
+		}
+		b.after(time.Second)
+		check("", 1, 0)
+		locked(t, b.after(10*time.Second), p.id())
+		check("hardware", 1, 0)
+		w.mu.Lock()
+		e.stamping = stamping{why: errUnplugged}
+		w.mu.Unlock()
+		locked(t, b.after(10*time.Second), p.id())
+		check("software", 1, 1)
+		p.stop()
+		b.after(20 * time.Second)
+		check("", 1, 1)
+	})
+}
+
 // TestNegativeDelay has a path that takes less than no time.
 func TestNegativeDelay(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

@@ -1,11 +1,13 @@
 package ptp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -22,6 +24,9 @@ const (
 	// once in retryMisses: it costs a tenth of a second.
 	maxMisses   = 3
 	retryMisses = 64
+	// maxUncertain is how wrong a timestamp may be, in nanoseconds, before it is taken for that
+	// of another message: one that we did not wait for any longer.
+	maxUncertain = int64(time.Millisecond)
 )
 
 // udp is the wire of an interface: a socket for event messages with timestamps, and one
@@ -31,10 +36,15 @@ type udp struct {
 	host           *host
 	event, general *net.UDPConn
 	raw            syscall.RawConn
-	// misses counts messages in succession without a time of sending. Who sends owns it.
-	misses int
-	closed chan struct{}
-	once   sync.Once
+	stamps         stamps
+	// address is the interface's when it was opened.
+	address netip.Addr
+	// misses counts messages in succession without a time of sending. Who sends owns it,
+	// and the buffers.
+	misses      int
+	oob, newest [timestamp.ControlSizeBytes]byte
+	closed      chan struct{}
+	once        sync.Once
 }
 
 // openUDP opens the sockets of an interface that is up and has an address.
@@ -51,15 +61,66 @@ func openUDP(ctx context.Context, name string, dscp uint8, h *host) (wire, error
 		u.event.Close()
 		return nil, err
 	}
-	if u.raw, err = u.event.SyscallConn(); err == nil {
-		err = errors.Join(u.control(func(fd int) error { return timestamp.EnableSWTimestamps(fd) }), u.check())
-	}
-	if err != nil {
+	u.stamps = stamps{host: h, control: u.control}
+	if err := u.begin(); err != nil {
 		u.Close()
 		return nil, err
 	}
 	return u, nil
 }
+
+// begin looks at the interface and has timestamps taken.
+func (u *udp) begin() (err error) {
+	if u.raw, err = u.event.SyscallConn(); err != nil {
+		return err
+	}
+	if err := u.check(); err != nil {
+		return err
+	}
+	if err := u.locate(); err != nil {
+		return err
+	}
+	return u.stamps.begin(u, openPHC)
+}
+
+// locate finds our address.
+func (u *udp) locate() error {
+	return u.control(func(fd int) error {
+		r, err := u.ask(fd, unix.SIOCGIFADDR)
+		if err != nil {
+			return fmt.Errorf("the network interface has no IPv4 address: %w", err)
+		}
+		b, err := r.Inet4Addr()
+		u.address, _ = netip.AddrFromSlice(b)
+		return err
+	})
+}
+
+// info implements card.
+func (u *udp) info() (info *unix.EthtoolTsInfo, err error) {
+	err = u.control(func(fd int) error {
+		info, err = unix.IoctlGetEthtoolTsInfo(fd, u.ifi.Name)
+		return err
+	})
+	return info, err
+}
+
+// config implements card.
+func (u *udp) config() (c *unix.HwTstampConfig, err error) {
+	err = u.control(func(fd int) error {
+		c, err = unix.IoctlGetHwTstamp(fd, u.ifi.Name)
+		return err
+	})
+	return c, err
+}
+
+// configure implements card.
+func (u *udp) configure(c *unix.HwTstampConfig) error {
+	return u.control(func(fd int) error { return unix.IoctlSetHwTstamp(fd, u.ifi.Name, c) })
+}
+
+// Stamping implements wire.
+func (u *udp) Stamping() stamping { return u.stamps.stamping() }
 
 // listen opens one of the sockets. It shares the port with other clocks on this host.
 func (u *udp) listen(ctx context.Context, port int, dscp uint8) (*net.UDPConn, error) {
@@ -137,10 +198,10 @@ func (u *udp) ask(fd int, what uint) (*unix.Ifreq, error) {
 // MAC implements wire.
 func (u *udp) MAC() net.HardwareAddr { return u.ifi.HardwareAddr }
 
-// errNoCarrier and errDoubt are why an event message is of no use.
+// errNoCarrier is why nothing is sent, and errOther why a time of sending is of no use.
 var (
 	errNoCarrier = errors.New("the cable is out")
-	errDoubt     = errors.New("the host's clock has been set")
+	errOther     = errors.New("the timestamp is another message's")
 )
 
 // carrier tells whether something can be sent now.
@@ -153,32 +214,54 @@ func (u *udp) carrier() error {
 	})
 }
 
-// SendEvent implements wire. Where the driver tells no time of sending, it is that after
+// SendEvent implements wire. Where nothing tells the time of sending, it is that after
 // the system call. Without a carrier nothing is sent, which would leave at some other time.
 func (u *udp) SendEvent(b []byte, to netip.Addr) (stamp int64, stamped bool, err error) {
 	if err := u.carrier(); err != nil {
 		return 0, false, err
 	}
+	before := u.host.now().raw
 	if _, err := u.event.WriteToUDPAddrPort(b, netip.AddrPortFrom(to, eventPort)); err != nil {
 		return 0, false, err
 	}
 	after := u.host.now().raw
+	stamp, err = u.sent(before)
+	if err == nil {
+		u.misses = 0
+		return stamp, true, nil
+	}
+	hardware := u.stamps.stamping().hardware
+	if !hardware && errors.Is(err, errDoubt) {
+		return 0, false, err // the next one will do
+	}
+	if u.misses++; hardware && u.misses >= maxMisses {
+		u.stamps.fail(fmt.Errorf("the network card does not tell when messages leave: %w", err))
+		u.misses = 0
+	}
+	return after, false, nil
+}
+
+// sent waits for the time at which the last event message left, after before.
+func (u *udp) sent(before int64) (left int64, err error) {
+	if u.misses >= maxMisses && u.misses%retryMisses != 0 {
+		return 0, timestamp.ErrNoTimestamp
+	}
 	var at time.Time
-	if u.misses < maxMisses || u.misses%retryMisses == 0 {
-		err = u.control(func(fd int) error {
-			at, _, err = timestamp.ReadTXtimestamp(fd)
-			return err
-		})
+	err = u.control(func(fd int) error {
+		at, _, err = timestamp.ReadTXtimestampBuf(fd, u.newest[:], u.oob[:])
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
-	if err != nil || at.IsZero() {
-		u.misses++
-		return after, false, nil
+	left, ok := u.stamps.raw(at.UnixNano())
+	if !ok {
+		return 0, errDoubt
 	}
-	u.misses = 0
-	if stamp, stamped = u.host.stamp(at.UnixNano()); !stamped {
-		return 0, false, errDoubt
+	if left < before-maxUncertain {
+		return 0, errOther
 	}
-	return stamp, true, nil
+	return left, nil
 }
 
 // SendGeneral implements wire.
@@ -194,7 +277,7 @@ func (u *udp) Receive(deliver func(packet)) error {
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer u.Close()
-	for _, next := range []func() (packet, error){u.readEvent, u.readGeneral} {
+	for _, next := range []func() (packet, error){u.eventReader(), u.generalReader()} {
 		readers.Go(func() {
 			for {
 				p, err := next()
@@ -226,45 +309,40 @@ func (u *udp) Receive(deliver func(packet)) error {
 	}
 }
 
-// readEvent waits for an event message and its timestamp. One without a timestamp is of
-// no use and passed over.
-func (u *udp) readEvent() (packet, error) {
+// eventReader makes the function that waits for an event message and its timestamp.
+func (u *udp) eventReader() func() (packet, error) {
 	b, oob := make([]byte, maxMessage), make([]byte, timestamp.ControlSizeBytes)
-	for {
-		var n int
-		var from unix.Sockaddr
-		var at time.Time
-		var failed error
-		var errno unix.Errno
-		err := u.raw.Read(func(fd uintptr) bool {
-			n, from, at, failed = timestamp.ReadPacketWithRXTimestampBuf(int(fd), b, oob)
-			return !errors.Is(failed, unix.EAGAIN)
-		})
-		switch {
-		case err != nil:
+	var n, control int
+	var from unix.Sockaddr
+	var failed error
+	read := func(fd uintptr) bool {
+		n, control, from, failed = timestamp.ReadPacketWithCMsgBuf(int(fd), b, oob)
+		return !errors.Is(failed, unix.EAGAIN)
+	}
+	return func() (packet, error) {
+		if err := cmp.Or(u.raw.Read(read), failed); err != nil {
 			return packet{}, err
-		case errors.As(failed, &errno):
-			return packet{}, failed
-		case failed != nil:
-			continue
 		}
-		p := packet{data: b[:n], from: timestamp.SockaddrToAddr(from)}
-		p.stamp, p.stamped = u.host.stamp(at.UnixNano())
+		p := packet{data: slices.Clone(b[:n]), from: timestamp.SockaddrToAddr(from)}
+		p.stamp, p.stamped = u.stamps.arrived(p.data, oob[:control], p.from == u.address)
 		return p, nil
 	}
 }
 
-// readGeneral waits for a general message.
-func (u *udp) readGeneral() (packet, error) {
+// generalReader makes the function that waits for a general message.
+func (u *udp) generalReader() func() (packet, error) {
 	b := make([]byte, maxMessage)
-	n, from, err := u.general.ReadFromUDPAddrPort(b)
-	return packet{data: b[:n], from: from.Addr()}, err
+	return func() (packet, error) {
+		n, from, err := u.general.ReadFromUDPAddrPort(b)
+		return packet{data: slices.Clone(b[:n]), from: from.Addr().Unmap()}, err
+	}
 }
 
 // Close implements wire.
 func (u *udp) Close() {
 	u.once.Do(func() {
 		close(u.closed)
+		u.stamps.close() // as long as there is a socket
 		u.event.Close()
 		u.general.Close()
 	})

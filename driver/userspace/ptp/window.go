@@ -15,20 +15,22 @@ type point struct{ x, y float64 }
 
 // fitUpper finds the line along the upper edge of points in the order of x: where they
 // would be if none had been delayed. slope is what it was last. spread tells how exactly
-// they lie there, in nanoseconds.
-func fitUpper(points []point, slope float64) (level, newSlope, spread float64) {
-	newSlope = medianSlope(leastDelayed(points, slope), slope)
-	level, spread = bestQuarter(residuals(points, newSlope))
+// they lie there, in nanoseconds. scratch is room for as many numbers as there are points.
+func fitUpper(points []point, slope float64, scratch []float64) (level, newSlope, spread float64) {
+	var best [segments]point
+	newSlope = medianSlope(leastDelayed(best[:], points, slope), slope)
+	level, spread = bestQuarter(residuals(scratch, points, newSlope))
 	return level, newSlope, spread
 }
 
 // segments is how many points the slope is found from; pairs grow with its square.
 const segments = 32
 
-// leastDelayed cuts the points into up to [segments] runs and takes the highest of each.
-func leastDelayed(points []point, slope float64) []point {
-	n := min(len(points), segments)
-	best := make([]point, n)
+// leastDelayed cuts the points into as many runs as there is room for in best, or fewer, and
+// takes the highest of each.
+func leastDelayed(best, points []point, slope float64) []point {
+	n := min(len(points), len(best))
+	best = best[:n]
 	for i := range best {
 		run := points[i*len(points)/n : (i+1)*len(points)/n]
 		best[i] = slices.MaxFunc(run, func(a, b point) int {
@@ -49,7 +51,8 @@ func medianSlope(points []point, otherwise float64) float64 {
 		return otherwise
 	}
 	apart := (points[len(points)-1].x - points[0].x) / 3
-	var slopes []float64
+	var room [segments * (segments - 1) / 2]float64
+	slopes := room[:0]
 	for i, a := range points {
 		for _, b := range points[i+1:] {
 			if d := b.x - a.x; d >= apart && d > 0 {
@@ -64,13 +67,14 @@ func medianSlope(points []point, otherwise float64) float64 {
 	return min(max(slopes[len(slopes)/2], -maxSlope), maxSlope)
 }
 
-// residuals are the heights of points above a line of that slope through 0.
-func residuals(points []point, slope float64) []float64 {
-	r := make([]float64, len(points))
-	for i, p := range points {
-		r[i] = p.y - slope*p.x
+// residuals are the heights of points above a line of that slope through 0. scratch is where
+// they are put.
+func residuals(scratch []float64, points []point, slope float64) []float64 {
+	scratch = scratch[:0]
+	for _, p := range points {
+		scratch = append(scratch, p.y-slope*p.x)
 	}
-	return r
+	return scratch
 }
 
 // bestQuarter is the mean and the standard deviation of the highest quarter of some

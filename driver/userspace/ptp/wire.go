@@ -2,6 +2,7 @@ package ptp
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 )
@@ -23,11 +24,31 @@ type packet struct {
 	stamped bool
 }
 
-// wire is a port's end of a link. It is the seam at which another source of timestamps,
-// such as a network card's own clock, would come in: who uses it sees raw time only.
+// stamping is where a wire's timestamps come from.
+type stamping struct {
+	// hardware tells that the network card takes them, else the kernel does. why is why
+	// the card does not.
+	hardware bool
+	why      error
+}
+
+func (s stamping) String() string {
+	if s.hardware {
+		return "hardware"
+	}
+	return "software"
+}
+
+// errNoHardware is why most interfaces have no timestamps of their own.
+var errNoHardware = errors.New("the network interface has no clock")
+
+// wire is a port's end of a link. Whatever clock its timestamps are of, who uses it sees
+// raw time only.
 type wire interface {
 	// MAC is the interface's hardware address.
 	MAC() net.HardwareAddr
+	// Stamping tells where timestamps come from at present. It may be called at any time.
+	Stamping() stamping
 	// SendEvent sends a message to port 319 and returns the raw time at which it left,
 	// and whether that is known.
 	SendEvent(b []byte, to netip.Addr) (stamp int64, stamped bool, err error)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -74,6 +75,7 @@ type end struct {
 	once    sync.Once
 	// unstamped makes the driver tell no time of sending.
 	unstamped bool
+	stamping  stamping
 }
 
 func (w *world) plug(last byte, c *crystal) *end {
@@ -88,6 +90,12 @@ func (w *world) plug(last byte, c *crystal) *end {
 }
 
 func (e *end) MAC() net.HardwareAddr { return e.mac }
+
+func (e *end) Stamping() stamping {
+	e.world.mu.Lock()
+	defer e.world.mu.Unlock()
+	return e.stamping
+}
 
 func (e *end) send(b []byte, to netip.Addr, event bool) error {
 	select {
@@ -155,10 +163,36 @@ type box struct {
 
 	mu   sync.Mutex
 	told []Status
+	// wrote counts the lines of the log.
+	wrote map[string]int
+}
+
+// Enabled, Handle, WithAttrs and WithGroup make a box a handler of what it logs.
+func (b *box) Enabled(context.Context, slog.Level) bool { return true }
+func (b *box) WithAttrs([]slog.Attr) slog.Handler       { return b }
+func (b *box) WithGroup(string) slog.Handler            { return b }
+
+func (b *box) Handle(_ context.Context, r slog.Record) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.wrote[r.Message]++
+	return nil
+}
+
+// logged is how often a line that begins so was logged.
+func (b *box) logged(begin string) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line, times := range b.wrote {
+		if strings.HasPrefix(line, begin) {
+			n += times
+		}
+	}
+	return n
 }
 
 func (w *world) box(last byte, ppm float64) *box {
-	b := &box{media: new(media.Clock), crystal: &crystal{ppm: ppm}}
+	b := &box{media: new(media.Clock), crystal: &crystal{ppm: ppm}, wrote: map[string]int{}}
 	b.plug = func() *end { return w.plug(last, b.crystal) }
 	changed := func(s Status) {
 		b.mu.Lock()
@@ -173,7 +207,7 @@ func (w *world) box(last byte, ppm float64) *box {
 		}
 		return b.plug(), nil
 	}
-	b.Clock = newClock(b.media, changed, slog.New(slog.NewTextHandler(w.t.Output(), nil)), newHost(b.crystal.read, func() int { return 0 }), open)
+	b.Clock = newClock(b.media, changed, slog.New(slog.NewMultiHandler(slog.NewTextHandler(w.t.Output(), nil), b)), newHost(b.crystal.read, func() int { return 0 }), open)
 	return b
 }
 
@@ -219,6 +253,8 @@ type puppet struct {
 	// grant is the logMessageInterval of delay responses; mute sends none.
 	grant protocol.LogInterval
 	mute  bool
+	// private answers to whoever asked only, and picky answers only who asks it alone.
+	private, picky bool
 	// shift is by how much its time is ahead of the true one.
 	shift int64
 
@@ -257,7 +293,9 @@ func (w *world) puppet(last byte) *puppet {
 	return p
 }
 
-func (p *puppet) send(m encoder, event bool) {
+func (p *puppet) send(m encoder, event bool) { p.sendTo(m, event, group) }
+
+func (p *puppet) sendTo(m encoder, event bool, to netip.Addr) {
 	p.mu.Lock()
 	wanted := p.change(m)
 	p.mu.Unlock()
@@ -269,9 +307,9 @@ func (p *puppet) send(m encoder, event bool) {
 		panic(err)
 	}
 	if event {
-		_, _, err = p.end.SendEvent(b, group)
+		_, _, err = p.end.SendEvent(b, to)
 	} else {
-		err = p.end.SendGeneral(b, group)
+		err = p.end.SendGeneral(b, to)
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		panic(err)
@@ -295,10 +333,14 @@ func (p *puppet) start() *puppet {
 				p.mu.Lock()
 				p.requests = append(p.requests, time.Now())
 				p.mu.Unlock()
-				if !p.mute {
+				if !p.mute && (!p.picky || header.FlagField&protocol.FlagUnicast != 0) {
 					m := protocol.DelayResp{Header: p.header(protocol.MessageDelayResp, delayRespSize, header.SequenceID, p.grant)}
 					m.ReceiveTimestamp, m.RequestingPortIdentity = wireTime(p.time()), header.SourcePortIdentity
-					p.send(&m, false)
+					if p.private {
+						p.sendTo(&m, false, r.from)
+					} else {
+						p.send(&m, false)
+					}
 				}
 			}
 		})
@@ -369,5 +411,6 @@ type deafWire struct{}
 func (deafWire) MAC() net.HardwareAddr                             { return net.HardwareAddr{2, 0, 0, 0, 0, 1} }
 func (deafWire) SendEvent([]byte, netip.Addr) (int64, bool, error) { return 0, true, nil }
 func (deafWire) SendGeneral([]byte, netip.Addr) error              { return nil }
+func (deafWire) Stamping() stamping                                { return stamping{} }
 func (deafWire) Receive(func(packet)) error                        { return errUnplugged }
 func (deafWire) Close()                                            {}
