@@ -14,7 +14,8 @@ type Monitor interface {
 	Clock(ctx context.Context) (ClockFigures, error)
 }
 
-// Figures are those of a stream. What is counted is counted since the stream was added.
+// Figures are those of a stream. What is counted is counted since the stream was added, or
+// since the driver has begun anew with it, at another rate for instance.
 type Figures struct {
 	// Source has those of a source, Sink those of a sink; the other is nil.
 	Source *SourceFigures `json:"source,omitempty"`
@@ -46,8 +47,9 @@ type SourceFigures struct {
 	// the first below 1 µs, that with index i from 2^(i-1) µs to below 2^i µs, the last all
 	// longer ones.
 	Lateness []uint64 `json:"lateness"`
-	// MaxLateness is the longest such time.
-	MaxLateness time.Duration `json:"max_lateness_ns"`
+	// MaxLateness is the longest such time, TotalLateness all of them together.
+	MaxLateness   time.Duration `json:"max_lateness_ns"`
+	TotalLateness time.Duration `json:"total_lateness_ns"`
 }
 
 // SinkFigures are what a sink has received.

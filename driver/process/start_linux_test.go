@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,12 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"aes67os/driver"
 	"aes67os/driver/fake"
+	"aes67os/test/logs"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -39,27 +38,9 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// lines collects a log.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // TestProcess kills a real engine: it is an interruption, and another takes its place.
 func TestProcess(t *testing.T) {
-	var logged lines
+	var logged logs.Buffer
 	log := slog.New(slog.NewJSONHandler(&logged, nil))
 	processes := make(chan *os.Process, 2)
 	d := New("fake", func() (Engine, error) {
@@ -132,7 +113,7 @@ func TestNoProgram(t *testing.T) {
 		"ends":    {[]string{"sh", "-c", "echo last words >&2; exit 3"}, "exit status 3"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var logged lines
+			var logged logs.Buffer
 			log := slog.New(slog.NewTextHandler(&logged, nil))
 			d := New("none", func() (Engine, error) { return Start(exec.Command(c.program[0], c.program[1:]...), log) }, log)
 			ctx, cancel := context.WithCancel(t.Context())
@@ -160,7 +141,7 @@ func TestNoProgram(t *testing.T) {
 }
 
 func TestRelay(t *testing.T) {
-	var logged lines
+	var logged logs.Buffer
 	r := newRelay(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelInfo,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {

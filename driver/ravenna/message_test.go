@@ -62,6 +62,22 @@ func begins(a abi) []message {
 	}
 }
 
+// streams are the commands of the recordings with a source and a sink, as far as they are
+// the same: the module gave them these handles, and the source made room for a second one.
+func streams(a abi, first, second uint32, sinkHandle, sourceHandle uint64) []message {
+	return append(begins(a),
+		add(a, source(driver.L16, 48, first)),
+		add(a, sink(driver.L16, 48)),
+		message{id: msgGetRTPStreamStatus, data: u64(sinkHandle)},
+		message{id: msgSetPTPConfig, data: ptpConfig(driver.PTPConfig{DSCP: 46})},
+		message{id: msgRemoveRTPStream, data: u64(sourceHandle)},
+		add(a, source(driver.L24, 96, second)),
+		message{id: msgSetPlayoutDelay, data: u32(7)},
+		message{id: msgSetSampleRate, data: u32(44100)},
+		message{id: msgRemoveRTPStream, data: u64(sinkHandle)},
+	)
+}
+
 // TestEncode makes every message that the known daemon sent and compares the bytes.
 func TestEncode(t *testing.T) {
 	for _, test := range []struct {
@@ -69,32 +85,14 @@ func TestEncode(t *testing.T) {
 		port            uint32
 		want            []message
 	}{
-		{"abi1", "command", 183, append(begins(abi1),
-			add(abi1, source(driver.L16, 48, 53603)),
-			add(abi1, sink(driver.L16, 48)),
-			message{id: msgGetRTPStreamStatus, data: u64(0xffffffffc04f23c8)},
-			message{id: msgSetPTPConfig, data: ptpConfig(driver.PTPConfig{DSCP: 46})},
-			message{id: msgRemoveRTPStream, data: u64(0xffffffffc04bc9b0)},
-			add(abi1, source(driver.L24, 96, 38232)),
-			message{id: msgSetPlayoutDelay, data: u32(7)},
-			message{id: msgSetSampleRate, data: u32(44100)},
-			message{id: msgRemoveRTPStream, data: u64(0xffffffffc04f23c8)},
+		{"abi1", "command", 183, append(streams(abi1, 53603, 38232, 0xffffffffc04f23c8, 0xffffffffc04bc9b0),
 			add(abi1, sink(driver.L24, 96)),
 			message{id: msgRemoveRTPStream, data: u64(0xffffffffc04f23c8)},
 			message{id: msgRemoveRTPStream, data: u64(0xffffffffc04bc9b0)},
 			message{id: msgStop},
 			message{id: msgBye},
 		)},
-		{"abi2", "command", 184, append(begins(abi2),
-			add(abi2, source(driver.L16, 48, 24909)),
-			add(abi2, sink(driver.L16, 48)),
-			message{id: msgGetRTPStreamStatus, data: u64(0xffffffffc042c7e0)},
-			message{id: msgSetPTPConfig, data: ptpConfig(driver.PTPConfig{DSCP: 46})},
-			message{id: msgRemoveRTPStream, data: u64(0xffffffffc03bfbc8)},
-			add(abi2, source(driver.L24, 96, 6525)),
-			message{id: msgSetPlayoutDelay, data: u32(7)},
-			message{id: msgSetSampleRate, data: u32(44100)},
-			message{id: msgRemoveRTPStream, data: u64(0xffffffffc042c7e0)},
+		{"abi2", "command", 184, append(streams(abi2, 24909, 6525, 0xffffffffc042c7e0, 0xffffffffc03bfbc8),
 			message{id: msgRemoveRTPStream, data: u64(0xffffffffc03bfbc8)},
 			message{id: msgStop},
 			message{id: msgBye},

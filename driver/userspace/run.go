@@ -3,6 +3,7 @@ package userspace
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"aes67os/driver"
@@ -28,6 +29,9 @@ type run struct {
 	// device ends sender, receiver and ports, and following the clock; each returns when
 	// it has ended.
 	device, following func()
+	// ptpClock is what is followed with, playback and capture the device's channels.
+	ptpClock          follower
+	playback, capture *ring.Ring
 
 	telling sync.Mutex
 	events  []driver.Event
@@ -73,7 +77,7 @@ func (r *run) emit(ctx context.Context, emit func(driver.Event)) {
 
 // follow begins to follow PTP.
 func (r *run) follow() {
-	clock := r.newPTP(func(s ptp.Status) {
+	r.ptpClock = r.newPTP(func(s ptp.Status) {
 		status := driver.PTPStatus{Lock: s.Lock, Grandmaster: s.Grandmaster, Jitter: int32(s.Jitter)}
 		r.telling.Lock()
 		same := r.ptp == status
@@ -87,6 +91,7 @@ func (r *run) follow() {
 		Interfaces: r.config.Interfaces, Domain: r.config.PTP.Domain, DSCP: r.config.PTP.DSCP,
 		Priority1: r.config.Program.Priority1, Priority2: r.config.Program.Priority2,
 	}
+	clock := r.ptpClock
 	r.following = start(func(ctx context.Context) error { return clock.Run(ctx, config) }, r.trouble)
 }
 
@@ -102,20 +107,24 @@ func (r *run) start() {
 	rate := r.config.SampleRate
 	// A second and more: ports may be a part of it ahead, and readers behind.
 	playback, capture := ring.New(driver.MaxChannels, int(rate)), ring.New(driver.MaxChannels, int(rate))
-	ready := make(chan struct{}, 2)
-	r.sender.Ready = func() { ready <- struct{}{} }
+	r.playback, r.capture = playback, capture
+	if r.Alone {
+		r.collectSeldom(playback, capture)
+	}
+	begun := make(chan struct{}, 4)
+	r.sender.Ready = func() { begun <- struct{}{} }
 	r.receiver.Ready = r.sender.Ready
-	r.receiver.Thread = r.thread(receivePriority)
+	r.receiver.Thread = r.thread
 	parts := []func(context.Context) error{
 		func(ctx context.Context) error {
-			return r.sender.Run(ctx, r.config.Interfaces, rate, playback, realtime.Options{Priority: sendPriority, CPUs: r.cpus})
+			return r.sender.Run(ctx, r.config.Interfaces, rate, playback, r.cpus)
 		},
 		func(ctx context.Context) error { return r.receiver.Run(ctx, r.config.Interfaces, rate, capture) },
 	}
 	for _, p := range r.ports {
 		device := port.Device{
 			Clock: &r.clock, Rate: rate, Playback: playback, Capture: capture, Log: r.Log,
-			Thread: r.thread(portPriority), Sleep: realtime.Sleep,
+			Thread: r.thread, Sleep: new(realtime.Turn).Sleep,
 		}
 		parts = append(parts, func(ctx context.Context) error {
 			if err := p.Run(ctx, device); err != nil {
@@ -126,7 +135,13 @@ func (r *run) start() {
 	}
 	var stops []func()
 	for _, part := range parts {
-		stops = append(stops, start(part, r.trouble))
+		stops = append(stops, start(part, func(err error) {
+			r.trouble(err)
+			select {
+			case begun <- struct{}{}: // it never will
+			default:
+			}
+		}))
 	}
 	r.device = func() {
 		var all sync.WaitGroup
@@ -135,20 +150,37 @@ func (r *run) start() {
 		}
 		all.Wait()
 	}
-	<-ready
-	<-ready
+	for range 2 { // sender and receiver
+		<-begun
+	}
 	for _, st := range r.streams {
+		if st.SampleRate != rate {
+			continue
+		}
 		if err := r.begin(st); err != nil {
 			r.Log.Warn("a stream is silent until it is added anew", "name", st.Name, "err", err)
 		}
 	}
 }
 
-// thread returns what makes a thread punctual. What cannot be done is told by the sender,
-// whose thread wants the same.
-func (r *run) thread(priority int) func() {
-	return func() { realtime.Lock(realtime.Options{Priority: priority, CPUs: r.cpus}) }
+// garbage is how much of it there may be before it is collected, in bytes. PTP and commands
+// make that much in some minutes.
+const garbage = 24 << 20
+
+// collectSeldom puts off Go's garbage collection, which happens every two minutes at least, until
+// there is enough for it.
+func (r *run) collectSeldom(rings ...*ring.Ring) {
+	limit := garbage
+	for _, ring := range rings {
+		limit += ring.Channels() * ring.Samples() * 4
+	}
+	debug.SetMemoryLimit(int64(limit))
+	debug.SetGCPercent(-1)
 }
+
+// thread makes a thread punctual. What cannot be done is told by the sender, whose thread
+// wants the same.
+func (r *run) thread() { realtime.Lock(r.cpus) }
 
 // stop stops the device. Streams stay, and do not move.
 func (r *run) stop() {

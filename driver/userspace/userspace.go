@@ -30,22 +30,16 @@ import (
 	"aes67os/driver/userspace/send"
 )
 
-// Priorities of threads (SCHED_FIFO). What goes out waits for nobody; both are above the
-// kernel's own interrupt threads, which have 50, where it runs them as threads.
-const (
-	sendPriority    = 70
-	receivePriority = 65
-	portPriority    = 60
-	// alonePriority is that of the other threads, if the process does nothing else.
-	alonePriority = 1
-)
+// priority is that of all threads of a process that does nothing else: above the kernel's own
+// interrupt threads, which have 50, where it runs them as threads.
+const priority = 70
 
 // Options are what a driver can be given.
 type Options struct {
 	// Ports are joined to the device's channels beside those of the configuration.
 	Ports []port.Port
 	// Alone tells that the process has nothing to do but this: then all its threads go
-	// before other programs.
+	// before other programs. Otherwise none does, see package realtime.
 	Alone bool
 	Log   *slog.Logger
 }
@@ -67,6 +61,7 @@ type Driver struct {
 // follower sets the media clock. A [ptp.Clock] is one.
 type follower interface {
 	Run(ctx context.Context, c ptp.Config) error
+	Status() ptp.Status
 }
 
 // New makes a driver.
@@ -98,6 +93,7 @@ func (d *Driver) Run(ctx context.Context, c driver.Config, emit func(driver.Even
 		Driver: d, config: c, ports: append(ports, d.Ports...), cpus: cpus,
 		streams: make(map[driver.Handle]*stream), wake: make(chan struct{}, 1),
 	}
+	r.mu.Lock() // whoever comes early waits until all is there
 	if !d.current.CompareAndSwap(nil, r) {
 		return errors.New("the userspace driver is running already")
 	}
@@ -105,13 +101,14 @@ func (d *Driver) Run(ctx context.Context, c driver.Config, emit func(driver.Even
 		d.Log.Warn("audio may be late under memory pressure", "err", err)
 	}
 	if d.Alone {
-		if err := realtime.Program(alonePriority); err != nil {
+		if err := realtime.Program(priority); err != nil {
 			d.Log.Warn("audio may be late on a busy host", "err", err)
 		}
 	}
 	r.start()
 	r.tell(driver.Available{})
 	r.follow()
+	r.mu.Unlock()
 	r.emit(ctx, emit)
 	d.current.Store(nil)
 	r.mu.Lock()
@@ -133,8 +130,7 @@ func (d *Driver) SetPTP(ctx context.Context, c driver.PTPConfig) error {
 	})
 }
 
-// SetSampleRate implements driver.Driver. Streams at another rate are silent until they
-// are added anew.
+// SetSampleRate implements driver.Driver. Streams at another rate stay, and are silent.
 func (d *Driver) SetSampleRate(ctx context.Context, hz uint32) error {
 	return d.change(ctx, driver.ValidateSampleRate(hz), func(r *run) {
 		if r.config.SampleRate != hz {

@@ -171,6 +171,11 @@ func (s *alsaStream) avail() (int, error) {
 	return n, known(err)
 }
 
+func (s *alsaStream) delay() (int, error) {
+	n, err := s.Delay()
+	return n, known(err)
+}
+
 func (s *alsaStream) memory() []byte { return s.bytes }
 
 func (s *alsaStream) read(frames int) error {

@@ -3,6 +3,7 @@ package port
 import (
 	"math"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,6 +117,43 @@ func TestSteeredPlayback(t *testing.T) {
 	}
 }
 
+// A latency somewhat longer than the steps of a card is enough. The steps are snd-aloop's
+// where the kernel has 250 ticks a second.
+func TestLongSteps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDevice(48000, 1)
+		fake := &fakeCard{ppm: 80, pitched: true, sample: noise, step: 192}
+		card := &Card{
+			Device: "hw:fake", To: []int{0}, From: []int{0}, Latency: 5 * time.Millisecond,
+			sound: &fakeCards{cards: map[string]*fakeCard{"fake": fake}},
+		}
+		stop := begin(t, card, d)
+		from := now(d)
+		var fed sync.WaitGroup
+		fed.Go(func() { feed(d, 6*time.Second, noise) })
+		time.Sleep(2 * time.Second)
+		captured := keepPlayed(d, 0, 3*48000)
+		fed.Wait()
+		status := card.Status()
+		stop()
+		for name, way := range map[string]struct {
+			status  DirectionStatus
+			samples []int32
+			from    int64
+		}{
+			"capture":  {status.Capture, captured, 0},
+			"playback": {status.Playback, fake.played[0][48000:], from},
+		} {
+			if s := way.status; !s.Running || s.Xruns != 0 || s.Realigned != 0 {
+				t.Errorf("%s: %+v; want a card that runs undisturbed", name, s)
+			}
+			if find(way.samples, func(i int64) int32 { return noise(0, way.from+i) }, 4*48000) < 0 {
+				t.Errorf("%s has not each sample once", name)
+			}
+		}
+	})
+}
+
 // find is where samples begin in a sequence, or -1.
 func find(samples []int32, sequence func(int64) int32, most int64) int64 {
 	for i := range most {
@@ -206,6 +244,8 @@ func TestCardLatency(t *testing.T) {
 		"steered":    {ppm: 100, pitched: true},
 		"resampled":  {ppm: -100},
 		"other rate": {ppm: 100, rate: 44100},
+		// As USB does: its buffer is empty but for what is needed next.
+		"takes all at once": {ppm: 100, pitched: true, ahead: 4000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -238,6 +278,8 @@ func TestCardLatency(t *testing.T) {
 				if got := (seen - last) / 48; math.Abs(got-6) > 0.05 {
 					t.Errorf("what is received is heard after %.3f ms; want 6", got)
 				}
+				checkUndisturbed(t, card.Status().Capture)
+				checkUndisturbed(t, card.Status().Playback)
 				stop()
 			})
 		})
@@ -437,6 +479,10 @@ func (s *idleStream) avail() (int, error) {
 		return at - s.appl, nil
 	}
 	return s.is.buffer - (s.appl - at), nil
+}
+func (s *idleStream) delay() (int, error) {
+	avail, err := s.avail()
+	return s.is.buffer - avail, err
 }
 func (s *idleStream) memory() []byte   { return s.bytes }
 func (s *idleStream) read(n int) error { s.appl += n; return nil }

@@ -47,6 +47,8 @@ type fakeCard struct {
 	// ppm is by how much its clock is too fast, and step in how many frames it moves.
 	ppm  float64
 	step int
+	// ahead is how many frames it takes from its buffer ahead of playing them.
+	ahead int
 	// pitched tells that it has a pitch control.
 	pitched bool
 	// sample is what it captures.
@@ -169,7 +171,14 @@ func (s *fakeStream) avail() (int, error) {
 	if s.capture {
 		return int(s.reported() - s.appl), nil
 	}
-	return s.is.buffer - int(s.appl-s.reported()), nil
+	queued := int(s.appl - s.reported())
+	return s.is.buffer - max(min(queued, 1), queued-s.card.ahead), nil
+}
+
+func (s *fakeStream) delay() (int, error) {
+	defer s.lock()()
+	err := s.run()
+	return int(s.appl - s.reported()), err
 }
 
 func (s *fakeStream) memory() []byte { return s.bytes }

@@ -1,6 +1,10 @@
 package port
 
-import "aes67os/driver"
+import (
+	"math"
+
+	"aes67os/driver"
+)
 
 // playback takes the device's capture channels to the card. A sample whose time is now
 // is written to the card, and leaves it a latency later.
@@ -8,32 +12,47 @@ type playback struct {
 	*conversion
 	// next is the position of the next sample to be read.
 	next int64
-	// queued is how many frames the card had after the last move.
-	queued int
+	// queued is how many frames the card had after the last move, in its buffer and beyond.
+	queued  int
+	started bool
 }
 
-// align starts the card with a buffer that lasts for the latency.
+// align starts the card with a buffer that lasts for the latency. One that runs is not
+// started anew, which takes some a long time: it gets samples from the position on that is
+// to be heard when it has played what it has. Some are played twice, or not at all.
 func (p *playback) align(now moment) error {
-	if err := p.prepare(); err != nil {
-		return err
-	}
 	if p.resampler != nil {
 		p.resampler.reset()
+	}
+	if p.started {
+		if queued, err := p.delay(); err == nil {
+			p.queued = queued
+			p.next = now.position - p.latency + int64(math.Round(now.fraction+float64(queued)*p.positions()))
+			return nil
+		}
+		// After an xrun it has to be prepared; what else is wrong will be so again.
+		p.started = false
+	}
+	if err := p.prepare(); err != nil {
+		return err
 	}
 	p.next, p.queued = now.position-p.latency, 0
 	if err := p.move(now); err != nil {
 		return err
 	}
-	return p.start()
+	if err := p.start(); err != nil {
+		return err
+	}
+	p.started = true
+	return nil
 }
 
 // ahead implements direction.
 func (p *playback) ahead(now moment) (float64, bool, error) {
-	avail, err := p.avail()
+	queued, err := p.delay()
 	if err != nil {
 		return 0, false, err
 	}
-	queued := p.shape.buffer - avail
 	moved := queued != p.queued
 	held := float64(queued) * p.positions()
 	if p.resampler != nil {
@@ -62,8 +81,8 @@ func (p *playback) move(now moment) error {
 			return err
 		}
 	}
-	avail, err := p.avail()
-	p.queued = p.shape.buffer - avail
+	var err error
+	p.queued, err = p.delay()
 	return err
 }
 

@@ -39,6 +39,9 @@ type stream interface {
 	start() error
 	// avail is how many frames can be read, or written.
 	avail() (int, error)
+	// delay is how many of the frames written are still to be heard: those in the buffer,
+	// and those on their way from there to the card. Over USB that is most of them.
+	delay() (int, error)
 	// memory is where read puts frames and write takes them from, at its start. It has
 	// room for largest frames.
 	memory() []byte

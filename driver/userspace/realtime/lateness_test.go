@@ -4,46 +4,39 @@ import (
 	"slices"
 	"testing"
 	"time"
-	"unsafe"
 
 	"aes67os/driver/userspace/media"
-
-	"golang.org/x/sys/unix"
 )
 
 // BenchmarkLateness measures by how much a thread that is to wake up every millisecond does
-// so too late, with and without a garbage maker in the same program, and by the two ways
-// to sleep. There are b.N wake-ups: -benchtime 5000x are 5 seconds.
+// so too late, with and without a garbage maker in the same program. There are b.N
+// wake-ups: -benchtime 5000x are 5 seconds.
 func BenchmarkLateness(b *testing.B) {
-	for _, way := range []struct {
-		name  string
-		sleep func(until int64)
-	}{{"syscall", Sleep}, {"raw", sleepRaw}} {
-		b.Run(way.name+"/quiet", func(b *testing.B) { measureLateness(b, way.sleep) })
-		b.Run(way.name+"/garbage", func(b *testing.B) {
-			stop := make(chan struct{})
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				makeGarbage(stop)
-			}()
-			measureLateness(b, way.sleep)
-			close(stop)
-			<-done
-		})
-	}
+	b.Run("quiet", measureLateness)
+	b.Run("garbage", func(b *testing.B) {
+		stop := make(chan struct{})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			makeGarbage(stop)
+		}()
+		measureLateness(b)
+		close(stop)
+		<-done
+	})
 }
 
-func measureLateness(b *testing.B, sleep func(until int64)) {
+func measureLateness(b *testing.B) {
 	late := make([]int64, b.N)
+	var turn Turn
 	onThread(func() {
-		for _, err := range Lock(Options{Priority: 50}) {
+		for _, err := range Lock(nil) {
 			b.Log(err)
 		}
 		due := media.Now()
 		for i := range late {
 			due = max(due+int64(time.Millisecond), media.Now())
-			sleep(due)
+			turn.Sleep(due)
 			late[i] = media.Now() - due
 		}
 	})
@@ -55,22 +48,6 @@ func measureLateness(b *testing.B, sleep func(until int64)) {
 		b.ReportMetric(float64(late[int(share.of*float64(len(late)-1))])/1000, share.unit)
 	}
 	b.ReportMetric(0, "ns/op")
-}
-
-// sleepRaw is Sleep without telling the runtime.
-func sleepRaw(until int64) {
-	t := unix.NsecToTimespec(until)
-	for clockNanosleep(&t) == unix.EINTR {
-	}
-}
-
-// clockNanosleep is not inlined, for its beginning to be where the runtime may preempt
-// the goroutine after its signal.
-//
-//go:noinline
-func clockNanosleep(t *unix.Timespec) error {
-	_, _, errno := unix.RawSyscall6(unix.SYS_CLOCK_NANOSLEEP, unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, uintptr(unsafe.Pointer(t)), 0, 0, 0)
-	return errno
 }
 
 // makeGarbage keeps a few megabytes of small objects, and makes new ones all the time.

@@ -4,19 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// Program gives all threads of the program that have none yet a real-time priority, 1 to
-// 99, of SCHED_RR, and with it those that they will make. Those of [Lock] are to be above it.
-// The error says why it could not, and what to permit.
+// spareProcs is by how much GOMAXPROCS is to be above the number of processors, for
+// threads that wait in the kernel to keep their places.
+const spareProcs = 32
+
+// Program gives all threads of the program a real-time priority, 1 to 99, the same one, and
+// with it those that they will make. They share processors by turns (SCHED_RR, sched(7)). The
+// program is to do nothing but what must be on time. The error says why it could not, and what
+// to permit.
 //
-// A thread is on time only if those are whom it must wait for, which are the runtime's own.
-// Programs that this one starts inherit the priority too, and a goroutine that never rests
-// leaves other programs only what kernel.sched_rt_runtime_us reserves for them.
+// Programs that this one starts inherit the priority, too. What other programs have left when
+// these threads never rest is up to the kernel: a twentieth, as it is set up usually.
 func Program(priority int) error {
+	if want := runtime.NumCPU() + spareProcs; runtime.GOMAXPROCS(0) < want {
+		runtime.GOMAXPROCS(want)
+	}
 	attr := &unix.SchedAttr{Policy: unix.SCHED_RR, Priority: uint32(priority)}
 	// A thread not raised yet may make another meanwhile. So until all are found raised.
 	for raised := true; raised; {
@@ -31,15 +39,16 @@ func Program(priority int) error {
 				return fmt.Errorf("cannot list the program's threads: %w", err)
 			}
 			was, err := unix.SchedGetAttr(id, 0)
-			if err == nil && was.Policy == unix.SCHED_NORMAL {
+			if err == nil && (was.Policy != attr.Policy || was.Priority != attr.Priority) {
 				raised = true
 				err = unix.SchedSetAttr(id, attr, 0)
 			}
-			if errors.Is(err, unix.ESRCH) {
-				continue // it has ended
-			}
-			if err != nil {
-				return fmt.Errorf("no real-time priority %d for the program, other programs make audio late: give it CAP_SYS_NICE, or a limit for RTPRIO: %w", priority, err)
+			switch {
+			case errors.Is(err, unix.ESRCH): // it has ended
+			case errors.Is(err, unix.EPERM):
+				return fmt.Errorf("no real-time priority %d, other programs make audio late: give the program CAP_SYS_NICE, or a limit for RTPRIO: %w", priority, err)
+			case err != nil:
+				return fmt.Errorf("no real-time priority %d, other programs make audio late: %w", priority, err)
 			}
 		}
 	}

@@ -1,68 +1,51 @@
-// Package realtime has what a thread needs to be on time: a place of its own before all
-// other programs, an alarm clock, and memory that stays.
+// Package realtime has what threads need to be on time: a place before all other
+// programs, an alarm clock, and memory that stays.
 //
-// A thread is on time when the kernel runs it the moment its time comes. SCHED_FIFO does
-// that ([Lock]), whatever other programs want. Go adds a condition. Whoever returns from a
-// system call needs one of the GOMAXPROCS places to run Go code, and may have to wait for
-// it: until the garbage collector lets the world go on, until another goroutine gives a
-// place up, until the runtime's monitor has done looking at ours. Those are
-// threads of ordinary priority, which a busy host makes wait in turn, so that each of
-// these can be tens of milliseconds. Nothing helps but that they have a priority too, the
-// lowest there is ([Program]): then in a program that makes garbage all the time wake-ups
-// are late by tenths of a millisecond, one in a thousand by one or two, not by fifty.
+// A thread is on time when the kernel runs it the moment its time comes, which a real-time
+// priority is for. Go adds conditions, because threads of a Go program depend on each other:
 //
-// [Sleep] is an ordinary system call, which lends the place to others meanwhile. One
-// by syscall.RawSyscall would keep it, but the runtime takes that for a goroutine that does
-// not let others run, and every 10 ms passes its place on by way of another thread; and the
-// collector wakes it by a signal each time. BenchmarkLateness compares the two. It is for
-// calls that do not wait that raw ones are right.
+//   - They wait for each other by spinning, in places where the runtime takes the wait to be
+//     short: whoever returns from a system call while the garbage collector looks at its
+//     stack does, or while the runtime's monitor looks at its place. With a priority above that of the thread it waits for,
+//     on the same processor, it spins for ever. So one priority is for all threads of a
+//     program or for none ([Program]), and they take turns. The program has to be one that does
+//     nothing else.
+//   - Whoever returns from a system call needs one of the GOMAXPROCS places to run Go code.
+//     The monitor takes it away from one that has been away for 20 µs if all others are taken,
+//     and from one that has not been through the scheduler for 10 ms; handing places on costs more
+//     than the work that is done there. So Program provides more places than there are
+//     threads, and a thread goes through the scheduler of its own accord, when it has time
+//     ([Turn]). With 8 sources and 8 sinks that is 20 % of a processor instead of 50.
+//   - Garbage is not to be made: collecting it takes turns from everybody.
 //
 // A host that does not permit something degrades: all works, less precisely, and
 // the errors say what to permit.
 package realtime
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 
 	"golang.org/x/sys/unix"
 )
 
-// Options are what a thread asks for.
-type Options struct {
-	// Priority is that of SCHED_FIFO, 1 to 99 (sched(7)); 0 leaves the ordinary policy.
-	Priority int
-	// CPUs are those to run on, from 0; none for any.
-	CPUs []int
-}
-
-// Lock ties the goroutine to its thread and makes that as o says. What could not be done
-// is returned, in words for people; the rest is done.
+// Lock ties the goroutine to its thread, has the thread run on these processors, counted from
+// 0, or any if there are none, and its timers be exact. What could not be done is returned, in
+// words for people; the rest is done.
 //
 // It cannot be undone: the goroutine is to end locked, and its thread ends with it.
-func Lock(o Options) (degraded []error) {
+func Lock(cpus []int) (degraded []error) {
 	runtime.LockOSThread()
-	if o.Priority != 0 {
-		attr := &unix.SchedAttr{Policy: unix.SCHED_FIFO, Priority: uint32(o.Priority)}
-		if err := unix.SchedSetAttr(0, attr, 0); err != nil {
-			hint := "give the program CAP_SYS_NICE, or a limit for RTPRIO"
-			if !errors.Is(err, unix.EPERM) {
-				hint = "choose a priority of 1 to 99"
-			}
-			degraded = append(degraded, fmt.Errorf("no real-time priority %d, other programs make audio late: %s: %w", o.Priority, hint, err))
-		}
-	}
-	if len(o.CPUs) > 0 {
+	if len(cpus) > 0 {
 		var set unix.CPUSet
-		for _, cpu := range o.CPUs {
+		for _, cpu := range cpus {
 			set.Set(cpu)
 		}
 		if err := unix.SchedSetaffinity(0, &set); err != nil {
-			degraded = append(degraded, fmt.Errorf("not bound to the processors %v: choose some that there are and that the program may use: %w", o.CPUs, err))
+			degraded = append(degraded, fmt.Errorf("not bound to the processors %v: choose some that there are and that the program may use: %w", cpus, err))
 		}
 	}
-	// Without SCHED_FIFO the kernel may delay a timer by this, 50 µs if nobody says
+	// Without a real-time priority the kernel may delay a timer by this, 50 µs if nobody says
 	// otherwise, to save power.
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0); err != nil {
 		degraded = append(degraded, fmt.Errorf("timers are up to 50 µs late: %w", err))

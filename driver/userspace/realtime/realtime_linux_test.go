@@ -45,24 +45,14 @@ func drop(t *testing.T, capabilities ...uint) {
 // TestLock checks what the thread has become, by what the kernel says of it.
 func TestLock(t *testing.T) {
 	for _, test := range []struct {
-		name         string
-		options      Options
-		unprivileged bool
-		policy       uint32
-		priority     uint32
-		cpus         int // number, 0 for as before
-		degraded     []string
+		name     string
+		cpus     []int
+		number   int // of processors, 0 for as before
+		degraded []string
 	}{
-		{name: "as it is"},
-		{name: "all", options: Options{Priority: 7, CPUs: []int{0}}, policy: unix.SCHED_FIFO, priority: 7, cpus: 1},
-		{
-			name: "without rights", options: Options{Priority: 7, CPUs: []int{0}}, unprivileged: true, cpus: 1,
-			degraded: []string{"no real-time priority 7, other programs make audio late: give the program CAP_SYS_NICE"},
-		},
-		{
-			name: "what there is not", options: Options{Priority: 100, CPUs: []int{1000}},
-			degraded: []string{"choose a priority of 1 to 99", "not bound to the processors [1000]"},
-		},
+		{name: "anywhere"},
+		{name: "one processor", cpus: []int{0}, number: 1},
+		{name: "what there is not", cpus: []int{1000}, degraded: []string{"not bound to the processors [1000]"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			onThread(func() {
@@ -70,10 +60,7 @@ func TestLock(t *testing.T) {
 				if err := unix.SchedGetaffinity(0, &before); err != nil {
 					t.Error(err)
 				}
-				if test.unprivileged {
-					drop(t, unix.CAP_SYS_NICE)
-				}
-				degraded := Lock(test.options)
+				degraded := Lock(test.cpus)
 				if len(degraded) != len(test.degraded) {
 					t.Errorf("Lock() = %v; want %d reasons", degraded, len(test.degraded))
 					return
@@ -83,23 +70,14 @@ func TestLock(t *testing.T) {
 						t.Errorf("Lock() = %q; want that with %q", err, test.degraded[i])
 					}
 				}
-				attr, err := unix.SchedGetAttr(0, 0)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if attr.Policy != test.policy || attr.Priority != test.priority {
-					t.Errorf("policy %d, priority %d; want %d, %d", attr.Policy, attr.Priority, test.policy, test.priority)
-				}
 				if err := unix.SchedGetaffinity(0, &after); err != nil {
 					t.Error(err)
 				}
-				if want := cmp.Or(test.cpus, before.Count()); after.Count() != want {
+				if want := cmp.Or(test.number, before.Count()); after.Count() != want {
 					t.Errorf("runs on %d processors; want %d", after.Count(), want)
 				}
 				slack, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
-				// The kernel gives real-time threads none at all.
-				if test.policy == 0 && (err != nil || slack != 1) {
+				if err != nil || slack != 1 {
 					t.Errorf("timer slack %d ns, %v; want 1", slack, err)
 				}
 			})
@@ -215,16 +193,19 @@ func TestProgram(t *testing.T) {
 			<-ready
 		}
 	}
-	threads(func() { Lock(Options{Priority: 7}) })
+	if err := Program(100); err == nil || strings.Contains(err.Error(), "CAP_SYS_NICE") {
+		t.Errorf("Program(100) = %v; want what is wrong with that", err)
+	}
+	threads(func() {})
 	if err := Program(1); err != nil {
 		t.Fatalf("Program() = %v; want nil", err)
 	}
-	threads(func() {})
+	threads(func() { Lock(nil) })
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := map[string]int{}
+	raised := 0
 	for _, task := range tasks {
 		id, err := strconv.Atoi(task.Name())
 		if err != nil {
@@ -235,15 +216,13 @@ func TestProgram(t *testing.T) {
 		case errors.Is(err, unix.ESRCH):
 		case err != nil:
 			t.Fatal(err)
-		case attr.Policy == unix.SCHED_FIFO && attr.Priority == 7:
-			got["locked"]++
 		case attr.Policy == unix.SCHED_RR && attr.Priority == 1:
-			got["raised"]++
+			raised++
 		default:
 			t.Errorf("a thread with policy %d, priority %d", attr.Policy, attr.Priority)
 		}
 	}
-	if got["locked"] != 5 || got["raised"] < 5 {
-		t.Errorf("threads %v; want 5 locked, and the others raised", got)
+	if raised < 10 {
+		t.Errorf("%d threads are raised; there are ten of the test alone", raised)
 	}
 }

@@ -26,6 +26,8 @@ type device struct {
 	links   []*link
 	sinks   []*Sink
 	table   atomic.Pointer[table]
+	// dropping tells that packets were dropped when watch looked last.
+	dropping bool
 	// problem is what was logged last, so that it is not every second.
 	problem string
 }
@@ -102,6 +104,7 @@ func (d *device) watch() {
 			l.index = index
 		}
 	}
+	d.watchDrops()
 	problem := ""
 	if err := d.settle(); err != nil {
 		problem = err.Error()

@@ -12,6 +12,8 @@ type packet struct {
 	to   [4]byte
 	// arrival is the local time at which the kernel got it.
 	arrival int64
+	// dropped is how many packets its socket had dropped before it, modulo 2³².
+	dropped uint32
 	// data is empty if there was more of it than the largest packet.
 	data []byte
 }

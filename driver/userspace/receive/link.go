@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"aes67os/driver/userspace/realtime"
 )
 
 // link is a network interface and the sockets on it. There is one for every UDP port, and
@@ -26,6 +28,7 @@ type socket struct {
 	conn
 	port   uint16
 	groups []netip.Addr
+	drops  drops
 	// failed tells that it is not read any more, done when.
 	failed atomic.Bool
 	done   chan struct{}
@@ -162,7 +165,11 @@ func (s *socket) read(d *device) {
 	if d.thread != nil {
 		d.thread()
 	}
-	for {
+	var turn realtime.Turn
+	for idle := true; ; {
+		if rest := turn.Next(idle); rest != 0 {
+			realtime.Sleep(rest)
+		}
 		packets, err := s.receive()
 		if err != nil {
 			if !errors.Is(err, net.ErrClosed) {
@@ -172,5 +179,7 @@ func (s *socket) read(d *device) {
 			return
 		}
 		d.deliver(s.port, packets)
+		s.drops.note(packets)
+		idle = len(packets) < batch
 	}
 }

@@ -28,13 +28,7 @@ import (
 // These tests use real sockets. Sockets are opened whenever they are needed, and
 // interfaces looked for, so the program is in a network namespace of its own, which needs
 // root.
-func TestMain(m *testing.M) {
-	if err := netns.Isolate(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { netns.Main(m) }
 
 // now is the position at which time stands still, and packet 0 of all streams begins.
 const now = 81_600_000_000_017
@@ -280,15 +274,15 @@ func TestLegs(t *testing.T) {
 	if diff := cmp.Diff(all(100), s.heard(st, 100)); diff != "" {
 		t.Errorf("packets heard (-want +got):\n%s", diff)
 	}
-	got := sink.Statistics()
+	got := sink.Figures()
 	duplicates := got.Legs[0].Duplicate + got.Legs[1].Duplicate // who is first is chance
 	got.Legs[0].Duplicate, got.Legs[1].Duplicate = 0, 0
-	leg := LegStatistics{
+	leg := driver.LegFigures{
 		Packets: 80, Lost: 20,
 		Minimum: delay * time.Second / rate, Maximum: (delay + 99*spp) * time.Second / rate,
 	}
-	want := Statistics{Legs: []LegStatistics{leg, leg}}
-	ignore := cmpopts.IgnoreFields(LegStatistics{}, "Average")
+	want := driver.SinkFigures{Legs: []driver.LegFigures{leg, leg}}
+	ignore := cmpopts.IgnoreFields(driver.LegFigures{}, "Average")
 	if diff := cmp.Diff(want, got, ignore); diff != "" || duplicates != 60 {
 		t.Errorf("%d duplicates; want 60; statistics (-want +got):\n%s", duplicates, diff)
 	}
@@ -322,7 +316,7 @@ func TestDispatch(t *testing.T) {
 		if diff := cmp.Diff(numbers[i:2*i+1], s.heard(st, 10)); diff != "" {
 			t.Errorf("stream %d: packets heard (-want +got):\n%s", i, diff)
 		}
-		if got := sinks[i].Statistics().Legs[0].Packets; got != uint64(i+1) {
+		if got := sinks[i].Figures().Legs[0].Packets; got != uint64(i+1) {
 			t.Errorf("stream %d: %d packets; want %d", i, got, i+1)
 		}
 	}
@@ -369,7 +363,7 @@ func TestMemberships(t *testing.T) {
 	}
 	s.send(streams[4], 0, streams[4].Legs[0].Destination, 5)
 	s.await(1)
-	if got := sinks[4].Statistics().Legs[0].Packets; got != 2 {
+	if got := sinks[4].Figures().Legs[0].Packets; got != 2 {
 		t.Errorf("%d packets; want 2, as the stream has stayed", got)
 	}
 }
@@ -414,6 +408,36 @@ func TestArrival(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(packet{})); diff != "" {
 		t.Errorf("packets (-want +got):\n%s", diff)
+	}
+}
+
+// TestOverrun has more packets come than a socket has room for.
+func TestOverrun(t *testing.T) {
+	s := newStudio(t, 10)
+	c, err := openSocket(s.names[0], s.here.Index(s.names[0]), 5004)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if err := unix.SetsockoptInt(c.(*udpSocket).fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1); err != nil { // as little as there can be
+		t.Fatal(err)
+	}
+	to := netip.MustParseAddrPort("10.67.0.1:5004")
+	sent, got, dropped := 0, 0, 0
+	for dropped == 0 && sent < 1000 {
+		for range 100 {
+			s.send(s.stream(0), 0, to, sent)
+			sent++
+		}
+		packets, err := c.receive()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += len(packets)
+		dropped = int(packets[len(packets)-1].dropped)
+	}
+	if dropped == 0 || got+dropped > sent {
+		t.Errorf("of %d packets %d have come and %d were dropped; want all others dropped", sent, got, dropped)
 	}
 }
 

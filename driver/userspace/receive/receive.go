@@ -12,6 +12,7 @@
 //
 //   - device.go: which sinks there are, and which sockets that takes.
 //   - link.go: a network interface, which comes and goes, and the sockets on it.
+//   - drops.go: what a socket had no room for.
 //   - socket_linux.go: a socket; many packets for one system call, each with the time at
 //     which the kernel got it.
 //   - dispatch.go: from where a packet was sent to, to the sinks that want it.

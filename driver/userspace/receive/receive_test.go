@@ -63,7 +63,7 @@ func TestMaps(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: channels (-want +got):\n%s", codec, diff)
 		}
-		if got := nothing.Statistics().Legs[0].Packets; got != 0 {
+		if got := nothing.Figures().Legs[0].Packets; got != 0 {
 			t.Errorf("%s: %d packets to another port", codec, got)
 		}
 	}
@@ -73,17 +73,17 @@ func TestMaps(t *testing.T) {
 func TestEdge(t *testing.T) {
 	for _, test := range []struct {
 		beyond int64
-		want   LegStatistics
+		want   driver.LegFigures
 	}{
-		{0, LegStatistics{Packets: 1}},
-		{1, LegStatistics{Packets: 1, Early: 1}},
+		{0, driver.LegFigures{Packets: 1}},
+		{1, driver.LegFigures{Packets: 1, Early: 1}},
 	} {
 		f := newFixture(t, rate)
 		st := stream(1)
 		sink := f.add(st)
 		ahead := size/2 - delay + 1 + test.beyond
 		f.play(st, []step{{change: func(w *wire) { w.Timestamp += uint32(ahead) }}})
-		if diff := cmp.Diff(test.want, sink.Statistics().Legs[0], ignoreTimes); diff != "" {
+		if diff := cmp.Diff(test.want, sink.Figures().Legs[0], ignoreTimes); diff != "" {
 			t.Errorf("%d beyond (-want +got):\n%s", test.beyond, diff)
 		}
 	}
@@ -98,7 +98,7 @@ func TestTimes(t *testing.T) {
 		{n: 0, leg: 1, transit: ms / 2},
 		{n: 4, change: tomorrow}, // which would spoil them
 	})
-	legs := sink.Statistics().Legs
+	legs := sink.Figures().Legs
 	got := [][]time.Duration{}
 	for _, l := range legs {
 		got = append(got, []time.Duration{l.Minimum, l.Average, l.Maximum})
@@ -164,8 +164,8 @@ func TestNoClock(t *testing.T) {
 			t.Errorf("status (-want +got):\n%s", diff)
 		}
 	}
-	want := Statistics{Legs: []LegStatistics{{Packets: 20}}}
-	if diff := cmp.Diff(want, sink.Statistics()); diff != "" {
+	want := driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 20}}}
+	if diff := cmp.Diff(want, sink.Figures()); diff != "" {
 		t.Errorf("statistics (-want +got):\n%s", diff)
 	}
 	if got := f.heard(st, 10); got != nil {
@@ -206,7 +206,7 @@ func TestClockSteps(t *testing.T) {
 		if by.Abs() >= time.Second && sounds != 40*spp {
 			t.Errorf("set by %s: %d samples in the ring; want %d", by, sounds, 40*spp)
 		}
-		got := sink.Statistics()
+		got := sink.Figures()
 		if got.Lost > 120*spp || got.Legs[0].Late+got.Legs[0].Early > 0 {
 			t.Errorf("set by %s: statistics %+v", by, got)
 		}
@@ -252,10 +252,10 @@ func TestRemove(t *testing.T) {
 	f.play(st, run(1, 2, step{}))
 	f.device.table.Store(table) // of a packet that was on its way
 	f.play(st, run(2, 3, step{}))
-	if got := sink.Statistics().Legs[0].Packets; got != 1 {
+	if got := sink.Figures().Legs[0].Packets; got != 1 {
 		t.Errorf("%d packets; want 1, before it was removed", got)
 	}
-	if got := other.Statistics().Legs[0].Packets; got != 3 {
+	if got := other.Figures().Legs[0].Packets; got != 3 {
 		t.Errorf("%d packets; want 3 for the sink that stays", got)
 	}
 }
@@ -559,7 +559,7 @@ func FuzzReceive(f *testing.F) {
 				t.Fatalf("sample %d before now is %#x", size/2-1-i, s)
 			}
 		}
-		got := sink.Statistics()
+		got := sink.Figures()
 		if got.Legs[0].Packets != 3 || got.Lost > size {
 			t.Errorf("statistics %+v", got)
 		}
@@ -578,4 +578,48 @@ func BenchmarkPackets(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed())/float64(b.N*len(packets)), "ns/packet")
 	b.ReportMetric(100*float64(b.Elapsed())/float64(b.N)/float64(time.Millisecond), "%core")
+}
+
+// TestDrops has the kernel drop packets, now and then, at two sockets.
+func TestDrops(t *testing.T) {
+	f := newFixture(t, rate)
+	var logged bytes.Buffer
+	f.device.log = slog.New(slog.NewTextHandler(&logged, nil))
+	var lines []*lineConn
+	f.device.open = func(string, int, uint16) (conn, error) {
+		lines = append(lines, newLineConn())
+		return lines[len(lines)-1], nil
+	}
+	f.add(stream(2))
+	for _, line := range lines {
+		<-line.asked
+	}
+	come := func(line int, dropped ...uint32) {
+		var packets []packet
+		for _, n := range dropped {
+			packets = append(packets, packet{dropped: n})
+		}
+		lines[line].come <- packets
+		<-lines[line].asked
+	}
+	for i, step := range []struct {
+		come func()
+		logs string // a part of the one line
+	}{
+		{func() { come(0, 0, 0); come(1, 0) }, ""},
+		{func() { come(0, 0, 3, 4); come(1, 2) }, "packets=6"},
+		{func() { come(0, 5) }, ""}, // that is known
+		{func() { come(0, 5, 5) }, "not dropped any more"},
+		{func() {}, ""},
+		{func() { come(1, 1<<32-1) }, "packets=4294967293"},
+		{func() { come(1, 1) }, ""}, // 2 more
+		{func() {}, "not dropped any more"},
+	} {
+		logged.Reset()
+		step.come()
+		f.device.watch()
+		if got := logged.String(); strings.Count(got, "\n") > 1 || (got == "") != (step.logs == "") || !strings.Contains(got, step.logs) {
+			t.Errorf("step %d: logged %q; want %q", i, got, step.logs)
+		}
+	}
 }

@@ -34,7 +34,7 @@ type Sink struct {
 
 // leg is one of the ways a stream comes by.
 type leg struct {
-	LegStatistics
+	driver.LegFigures
 	sequence sequence
 	before   spread
 	// last is when a packet of the stream came last.
@@ -186,22 +186,4 @@ func (s *Sink) Status() driver.StreamStatus {
 		status.Muted, status.SomeMuted, status.AllMuted = true, true, true
 	}
 	return status
-}
-
-// Statistics count what has come since the sink was added.
-func (s *Sink) Statistics() Statistics {
-	now := s.device.moment()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now.mapping != nil {
-		s.ledger.advance(now.position)
-	}
-	result := Statistics{Lost: s.ledger.lost, Interruptions: s.ledger.interruptions}
-	for i := range s.legs {
-		leg := s.legs[i].LegStatistics
-		leg.Lost = s.legs[i].sequence.lost
-		s.legs[i].before.put(&leg)
-		result.Legs = append(result.Legs, leg)
-	}
-	return result
 }

@@ -49,166 +49,166 @@ func TestStreams(t *testing.T) {
 		legs   int
 		steps  []step
 		heard  []int
-		want   Statistics
+		want   driver.SinkFigures
 		status driver.StreamStatus // Receiving is added; MinimumTime 0 is any
 	}{
 		{
 			name: "in order", steps: run(0, 40, step{}), heard: all(40),
-			want: Statistics{Legs: []LegStatistics{{Packets: 40}}},
+			want: driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 40}}},
 		},
 		{
 			name: "padded", steps: run(0, 5, step{change: padded}), heard: all(5),
-			want: Statistics{Legs: []LegStatistics{{Packets: 5}}},
+			want: driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 5}}},
 		},
 		{
 			name:  "one lost",
 			steps: without(run(0, 40, step{}), 7), heard: all(40, 7),
-			want:   Statistics{Lost: spp, Legs: []LegStatistics{{Packets: 39, Lost: 1}}},
+			want:   driver.SinkFigures{Lost: spp, Legs: []driver.LegFigures{{Packets: 39, Lost: 1}}},
 			status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name:  "many lost",
 			steps: without(run(0, 40, step{}), 1, 2, 3, 4, 5, 19, 20, 22, 38), heard: all(40, 1, 2, 3, 4, 5, 19, 20, 22, 38),
-			want:   Statistics{Lost: 9 * spp, Legs: []LegStatistics{{Packets: 31, Lost: 9}}},
+			want:   driver.SinkFigures{Lost: 9 * spp, Legs: []driver.LegFigures{{Packets: 31, Lost: 9}}},
 			status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name:  "reordered",
 			steps: slices.Concat(without(run(0, 40, step{}), 8, 20), []step{{n: 8, transit: 3 * ms / 2}, {n: 20, transit: 1001 * time.Microsecond}}),
-			heard: all(40), want: Statistics{Legs: []LegStatistics{{Packets: 40}}},
+			heard: all(40), want: driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 40}}},
 			status: driver.StreamStatus{SequenceError: true, MinimumTime: 24},
 		},
 		{
 			name:  "first ones reordered",
 			steps: slices.Concat(run(2, 40, step{}), []step{{n: 1, transit: 3 * ms / 2}}),
-			heard: all(40, 0), want: Statistics{Legs: []LegStatistics{{Packets: 39}}},
+			heard: all(40, 0), want: driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 39}}},
 			status: driver.StreamStatus{MinimumTime: 24},
 		},
 		{
 			name:  "twice",
 			steps: slices.Concat(run(0, 40, step{}), run(10, 13, step{transit: ms / 2})), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 43, Duplicate: 3}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 43, Duplicate: 3}}},
 			status: driver.StreamStatus{MinimumTime: 72},
 		},
 		{
 			name:  "twice and not the same",
 			steps: slices.Concat(run(0, 40, step{}), run(10, 13, step{transit: ms / 2, change: differently})), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 43, Duplicate: 3}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 43, Duplicate: 3}}},
 			status: driver.StreamStatus{MinimumTime: 72},
 		},
 		{
 			name:  "in time by a hair",
 			steps: slices.Concat(without(run(0, 40, step{}), 8), []step{{n: 8, transit: 2*ms - 1}}), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 40}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 40}}},
 			status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name:  "late by a hair",
 			steps: slices.Concat(without(run(0, 40, step{}), 8), []step{{n: 8, transit: 2 * ms}}), heard: all(40, 8),
-			want:   Statistics{Lost: spp, Legs: []LegStatistics{{Packets: 40, Late: 1}}},
+			want:   driver.SinkFigures{Lost: spp, Legs: []driver.LegFigures{{Packets: 40, Late: 1}}},
 			status: driver.StreamStatus{SequenceError: true, TimestampError: true},
 		},
 		{
 			name:  "late by far",
 			steps: slices.Concat(run(0, 40, step{}), []step{{n: 20, transit: 10 * ms}, {n: 39, change: yesterday}}), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 42, Late: 2}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 42, Late: 2}}},
 			status: driver.StreamStatus{TimestampError: true, MinimumTime: 96 - 480},
 		},
 		{
 			name:  "early",
 			steps: slices.Concat(run(0, 40, step{}), []step{{n: 20, change: tomorrow}, {n: 21, change: otherClock}, {n: 22, change: tooFar}}), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 43, Early: 3}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 43, Early: 3}}},
 			status: driver.StreamStatus{TimestampError: true},
 		},
 		{
 			name:  "two packets for one",
 			steps: slices.Concat(run(0, 20, step{change: inPieces}), run(0, 20, step{change: secondHalf})), heard: all(20),
-			want: Statistics{Legs: []LegStatistics{{Packets: 40}}},
+			want: driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 40}}},
 		},
 		{
 			name:  "payload type",
 			steps: slices.Concat(run(0, 40, step{}), run(4, 9, step{change: wrongType})), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 45, WrongPayloadType: 5}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 45, WrongPayloadType: 5}}},
 			status: driver.StreamStatus{PayloadTypeError: true},
 		},
 		{
 			name: "sizes",
 			steps: slices.Concat(run(0, 40, step{}),
 				[]step{{n: 4, change: tooLong}, {n: 5, change: empty}, {n: 6, change: mono}}), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 43, Malformed: 3}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 43, Malformed: 3}}},
 			status: driver.StreamStatus{PayloadTypeError: true},
 		},
 		{
 			name:  "no RTP",
 			steps: slices.Concat(run(0, 40, step{}), []step{{n: 4, change: noRTP}}), heard: all(40),
-			want: Statistics{Legs: []LegStatistics{{Packets: 41, Malformed: 1}}},
+			want: driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 41, Malformed: 1}}},
 		},
 		{
 			name:   "foreign", // which persists, but the other is there too
 			steps:  slices.Concat(run(0, 400, step{}), run(1, 400, step{transit: -ms / 10, change: foreign})),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 799, ForeignSSRC: 399}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 799, ForeignSSRC: 399}}},
 			status: driver.StreamStatus{SSRCError: true},
 		},
 		{
 			name:  "talker started again after 100 ms",
 			steps: slices.Concat(run(0, 40, step{}), run(140, 600, step{change: restarted})),
 			// It is followed when the other has been silent for 250 ms.
-			want:   Statistics{Interruptions: 1, Legs: []LegStatistics{{Packets: 40 + 460, ForeignSSRC: 149}}},
+			want:   driver.SinkFigures{Interruptions: 1, Legs: []driver.LegFigures{{Packets: 40 + 460, ForeignSSRC: 149}}},
 			status: driver.StreamStatus{SSRCError: true},
 		},
 		{
 			name:  "talker started again after a second",
 			steps: slices.Concat(run(0, 40, step{}), run(1040, 1100, step{change: restarted})),
-			want:  Statistics{Interruptions: 1, Legs: []LegStatistics{{Packets: 100}}}, status: driver.StreamStatus{SSRCError: true},
+			want:  driver.SinkFigures{Interruptions: 1, Legs: []driver.LegFigures{{Packets: 100}}}, status: driver.StreamStatus{SSRCError: true},
 		},
 		{
 			name:  "talker counts anew",
 			steps: slices.Concat(run(0, 20, step{}), run(20, 40, step{change: renumbered})), heard: all(40),
-			want: Statistics{Legs: []LegStatistics{{Packets: 40}}}, status: driver.StreamStatus{SequenceError: true},
+			want: driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 40}}}, status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name:  "away for 80 ms",
 			steps: slices.Concat(run(0, 20, step{}), run(100, 110, step{})),
-			want:  Statistics{Lost: 80 * spp, Legs: []LegStatistics{{Packets: 30, Lost: 80}}}, status: driver.StreamStatus{SequenceError: true},
+			want:  driver.SinkFigures{Lost: 80 * spp, Legs: []driver.LegFigures{{Packets: 30, Lost: 80}}}, status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name:  "away for 200 ms",
 			steps: slices.Concat(run(0, 20, step{}), run(220, 240, step{})),
-			want:  Statistics{Interruptions: 1, Legs: []LegStatistics{{Packets: 40, Lost: 200}}}, status: driver.StreamStatus{SequenceError: true},
+			want:  driver.SinkFigures{Interruptions: 1, Legs: []driver.LegFigures{{Packets: 40, Lost: 200}}}, status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name: "two legs", legs: 2,
 			steps: slices.Concat(run(0, 40, step{}), run(0, 40, step{leg: 1, transit: ms})), heard: all(40),
-			want: Statistics{Legs: []LegStatistics{{Packets: 40}, {Packets: 40, Duplicate: 40}}},
+			want: driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 40}, {Packets: 40, Duplicate: 40}}},
 		},
 		{
 			name: "two legs, loss on both", legs: 2,
 			steps: slices.Concat(without(run(0, 40, step{}), 3, 4, 20), without(run(0, 40, step{leg: 1, transit: ms}), 5, 6, 20)), heard: all(40, 20),
-			want:   Statistics{Lost: spp, Legs: []LegStatistics{{Packets: 37, Lost: 3}, {Packets: 37, Lost: 3, Duplicate: 35}}},
+			want:   driver.SinkFigures{Lost: spp, Legs: []driver.LegFigures{{Packets: 37, Lost: 3}, {Packets: 37, Lost: 3, Duplicate: 35}}},
 			status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name: "two legs, first pulled and put back", legs: 2,
 			steps: slices.Concat(run(0, 40, step{leg: 1, transit: ms}), run(0, 10, step{}), run(30, 40, step{})), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 20, Lost: 20}, {Packets: 40, Duplicate: 20}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 20, Lost: 20}, {Packets: 40, Duplicate: 20}}},
 			status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name: "two legs, second pulled and put back", legs: 2,
 			steps: slices.Concat(run(0, 40, step{}), run(0, 10, step{leg: 1, transit: ms}), run(30, 40, step{leg: 1, transit: ms})), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 40}, {Packets: 20, Lost: 20, Duplicate: 20}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 40}, {Packets: 20, Lost: 20, Duplicate: 20}}},
 			status: driver.StreamStatus{SequenceError: true},
 		},
 		{
 			name: "two legs, second too slow", legs: 2,
 			steps: slices.Concat(run(0, 40, step{}), run(0, 40, step{leg: 1, transit: 3 * ms})), heard: all(40),
-			want:   Statistics{Legs: []LegStatistics{{Packets: 40}, {Packets: 40, Late: 40}}},
+			want:   driver.SinkFigures{Legs: []driver.LegFigures{{Packets: 40}, {Packets: 40, Late: 40}}},
 			status: driver.StreamStatus{TimestampError: true},
 		},
 		{
 			name: "two legs, one never there", legs: 2,
 			steps: run(0, 40, step{leg: 1}), heard: all(40),
-			want: Statistics{Legs: []LegStatistics{{}, {Packets: 40}}}, status: driver.StreamStatus{SomeMuted: true},
+			want: driver.SinkFigures{Legs: []driver.LegFigures{{}, {Packets: 40}}}, status: driver.StreamStatus{SomeMuted: true},
 		},
 	} {
 		// The timestamp wraps at 2³² less the stream's offset, the position of its low 32
@@ -227,7 +227,7 @@ func TestStreams(t *testing.T) {
 				} else {
 					f.heard(st, last+1) // each the right one or silent
 				}
-				if diff := cmp.Diff(test.want, sink.Statistics(), ignoreTimes); diff != "" {
+				if diff := cmp.Diff(test.want, sink.Figures(), ignoreTimes); diff != "" {
 					t.Errorf("statistics (-want +got):\n%s", diff)
 				}
 				status := sink.Status()
@@ -243,4 +243,4 @@ func TestStreams(t *testing.T) {
 	}
 }
 
-var ignoreTimes = cmpopts.IgnoreFields(LegStatistics{}, "Minimum", "Average", "Maximum")
+var ignoreTimes = cmpopts.IgnoreFields(driver.LegFigures{}, "Minimum", "Average", "Maximum")

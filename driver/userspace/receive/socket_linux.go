@@ -1,6 +1,7 @@
 package receive
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -24,7 +25,7 @@ const (
 	// receiveBuffer is what the kernel may hold of packets, in bytes. That of 64 streams at
 	// 1 ms is some 150 kB a millisecond by the kernel's own way of counting.
 	receiveBuffer = 8 << 20
-	// controlSize is room for the two control messages of a packet.
+	// controlSize is room for the three control messages of a packet.
 	controlSize = 128
 )
 
@@ -80,6 +81,7 @@ func (s *udpSocket) setUp(port uint16) error {
 		{"IP_MULTICAST_ALL", unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
 		{"IP_PKTINFO", unix.IPPROTO_IP, unix.IP_PKTINFO, 1},
 		{"SO_TIMESTAMPNS", unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1},
+		{"SO_RXQ_OVFL", unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1},
 	} {
 		if err := unix.SetsockoptInt(s.fd, o.level, o.option, o.value); err != nil {
 			return fmt.Errorf("set %s: %w", o.name, err)
@@ -161,7 +163,7 @@ func (s *udpSocket) receive() ([]packet, error) {
 }
 
 // control takes what the kernel says about the packet: where it was sent to, by which
-// interface it came, and when. That is by the host's clock, which wall is the present time
+// interface it came, how many were dropped before it if any were, and when it came. That is by the host's clock, which wall is the present time
 // of; if it was set meanwhile, the packet has come only now.
 func (p *packet) control(b []byte, wall, local int64) {
 	for len(b) >= unix.SizeofCmsghdr {
@@ -179,6 +181,8 @@ func (p *packet) control(b []byte, wall, local int64) {
 			if age := wall - stamp.Nano(); 0 <= age && age < int64(time.Second) {
 				p.arrival = local - age
 			}
+		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
+			p.dropped = binary.NativeEndian.Uint32(data)
 		}
 	}
 }

@@ -71,6 +71,23 @@ func TestClear(t *testing.T) {
 	}
 }
 
+// TestUnwritten checks that nobody touches a channel that was never written: here it has
+// no memory at all.
+func TestUnwritten(t *testing.T) {
+	r := New(3, 4)
+	r.channels[0], r.channels[2] = nil, nil
+	r.Write(1, 0, []int32{1, 1, 1, 1})
+	r.Clear(1, 3)
+	want := [][]int32{{0, 0, 0, 0}, {1, 0, 0, 1}, {0, 0, 0, 0}}
+	for channel := range want {
+		got := []int32{7, 7, 7, 7}
+		r.Read(channel, 0, got)
+		if diff := cmp.Diff(want[channel], got); diff != "" {
+			t.Errorf("channel %d (-want +got):\n%s", channel, diff)
+		}
+	}
+}
+
 // TestMeeting has readers and a writer meet at the same positions: a sample is one that
 // was written, whole.
 func TestMeeting(t *testing.T) {

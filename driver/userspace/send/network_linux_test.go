@@ -12,7 +12,6 @@ import (
 
 	"aes67os/driver"
 	"aes67os/driver/userspace/media"
-	"aes67os/driver/userspace/realtime"
 	"aes67os/driver/userspace/ring"
 	"aes67os/driver/userspace/rtp"
 	"aes67os/test/netns"
@@ -41,7 +40,7 @@ func startIn(t *testing.T, in *netns.Namespace, log *slog.Logger, interfaces ...
 	ready, done := make(chan struct{}), make(chan error)
 	s.Ready = func() { close(ready) }
 	ctx, cancel := context.WithCancel(context.Background())
-	go func() { done <- s.Run(ctx, interfaces, 48000, ring.New(driver.MaxChannels, 1<<13), realtime.Options{}) }()
+	go func() { done <- s.Run(ctx, interfaces, 48000, ring.New(driver.MaxChannels, 1<<13), nil) }()
 	<-ready
 	t.Cleanup(func() {
 		cancel()
@@ -129,7 +128,7 @@ func TestAbsent(t *testing.T) {
 			t.Errorf("packet to %v", got.To)
 		}
 	}
-	if got := source.Statistics(); got.Errors == 0 || got.Errors < got.Packets {
+	if got := source.Figures(); got.Errors == 0 || got.Errors < got.Packets {
 		t.Errorf("%d of %d packets refused; want all", got.Errors, got.Packets)
 	}
 }

@@ -14,7 +14,6 @@ import (
 
 	"aes67os/driver"
 	"aes67os/driver/userspace/media"
-	"aes67os/driver/userspace/realtime"
 	"aes67os/driver/userspace/ring"
 
 	"github.com/google/go-cmp/cmp"
@@ -75,7 +74,7 @@ func runDevice(t *testing.T, test func(t *testing.T, d *device)) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
-		go func() { done <- d.Run(ctx, []string{"one", "other"}, 48000, d.ring, realtime.Options{}) }()
+		go func() { done <- d.Run(ctx, []string{"one", "other"}, 48000, d.ring, nil) }()
 		<-ready
 		test(t, d)
 		cancel()
@@ -112,10 +111,10 @@ func (d *device) logged() []string {
 
 func TestRun(t *testing.T) {
 	runDevice(t, func(t *testing.T, d *device) {
-		if err := d.Run(t.Context(), []string{"one"}, 48000, d.ring, realtime.Options{}); err == nil {
+		if err := d.Run(t.Context(), []string{"one"}, 48000, d.ring, nil); err == nil {
 			t.Error("Run() = nil while it runs; want an error")
 		}
-		if err := d.Run(t.Context(), []string{"one"}, 0, d.ring, realtime.Options{}); !errors.Is(err, driver.ErrInvalid) {
+		if err := d.Run(t.Context(), []string{"one"}, 0, d.ring, nil); !errors.Is(err, driver.ErrInvalid) {
 			t.Errorf("Run(0 Hz) = %v; want driver.ErrInvalid", err)
 		}
 		for range 2 { // with a time without sources between

@@ -76,8 +76,8 @@ func testPackets(t *testing.T, st driver.Stream) {
 	for _, packet := range got {
 		payload += uint64(len(packet.Payload))
 	}
-	stats := s.Statistics()
-	want := Statistics{Packets: uint64(len(got)), Octets: payload, Lateness: stats.Lateness, MaxLateness: stats.MaxLateness}
+	stats := s.Figures()
+	want := driver.SourceFigures{Packets: uint64(len(got)), Octets: payload, Lateness: stats.Lateness, MaxLateness: stats.MaxLateness, TotalLateness: stats.TotalLateness}
 	if diff := cmp.Diff(want, stats); diff != "" {
 		t.Errorf("statistics (-want +got):\n%s", diff)
 	}
@@ -155,7 +155,7 @@ func TestUnpunctual(t *testing.T) {
 			if int64(len(after)) != test.packets || atOnce != test.atOnce {
 				t.Errorf("%d packets, %d of them at once; want %d, %d", len(after), atOnce, test.packets, test.atOnce)
 			}
-			stats := s.Statistics()
+			stats := s.Figures()
 			if stats.Missed != test.missed {
 				t.Errorf("%d packets missed; want %d", stats.Missed, test.missed)
 			}

@@ -72,7 +72,7 @@ type host struct {
 // New makes a sender that follows clock.
 func New(clock *media.Clock, log *slog.Logger) *Sender {
 	return &Sender{clock: clock, log: log, host: host{
-		now: media.Now, sleep: realtime.Sleep, find: findInterface, open: openSocket,
+		now: media.Now, sleep: new(realtime.Turn).Sleep, find: findInterface, open: openSocket,
 	}}
 }
 
@@ -85,7 +85,7 @@ func New(clock *media.Clock, log *slog.Logger) *Sender {
 //
 // The error is for what cannot begin: a rate of 0, which is driver.ErrInvalid, and a second
 // Run at a time.
-func (s *Sender) Run(ctx context.Context, interfaces []string, rate uint32, playback *ring.Ring, rt realtime.Options) error {
+func (s *Sender) Run(ctx context.Context, interfaces []string, rate uint32, playback *ring.Ring, cpus []int) error {
 	if err := driver.ValidateSampleRate(rate); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func (s *Sender) Run(ctx context.Context, interfaces []string, rate uint32, play
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, err := range realtime.Lock(rt) {
+		for _, err := range realtime.Lock(cpus) {
 			s.log.Warn("sources are sent less punctually", "err", err)
 		}
 		r.loop(ctx)

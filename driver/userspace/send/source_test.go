@@ -73,7 +73,7 @@ func TestContinue(t *testing.T) {
 			} else if want := last.Header.Sequence + 1; first.Header.Sequence != want {
 				t.Errorf("goes on with sequence number %d; want %d", first.Header.Sequence, want)
 			}
-			if m := s.Statistics().Missed; m != 0 {
+			if m := s.Figures().Missed; m != 0 {
 				t.Errorf("%d packets missed; want none of when it was not there", m)
 			}
 		})
@@ -113,10 +113,10 @@ func TestErrors(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("packets (-want +got):\n%s", diff)
 	}
-	if n := good.Statistics().Errors; n != 0 {
+	if n := good.Figures().Errors; n != 0 {
 		t.Errorf("%d errors of the good source; want none", n)
 	}
-	if n := bad.Statistics().Errors; n != 10 {
+	if n := bad.Figures().Errors; n != 10 {
 		t.Errorf("%d errors of the bad source; want 10", n)
 	}
 }

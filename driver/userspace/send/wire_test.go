@@ -58,7 +58,7 @@ func sendSources(arguments string) error {
 	defer cancel()
 	done := make(chan error)
 	go func() {
-		done <- s.Run(ctx, []string{"eth0"}, 48000, ring.New(driver.MaxChannels, 1<<15), realtime.Options{Priority: 50})
+		done <- s.Run(ctx, []string{"eth0"}, 48000, ring.New(driver.MaxChannels, 1<<15), nil)
 	}()
 	<-ready
 	for id := range sources {
