@@ -20,11 +20,12 @@
 //     its index. If the index comes back with another interface, joining fails as
 //     "already in use" until the socket has left.
 //
-// [Memberships.Follow] puts the last two right.
+// [Memberships.Follow] puts the last two right. Leaving and joining would not have a group
+// reported again, because the kernel does that for the first socket of all on the host, and
+// the userspace driver's have joined the same groups. So reports are sent here.
 package multicast
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -95,9 +96,8 @@ func (m *Memberships) Set(owner string, want []Membership) error {
 }
 
 // Follow takes in the interfaces there are now, all of them whenever one has changed.
-// What is wanted is joined on an interface that is new, and joined again, so that it
-// is reported again, on one whose carrier has come back. The error tells of what
-// could not be.
+// What is wanted is joined on an interface that is new, and reported again on one whose
+// carrier has come back. The error tells of what could not be.
 func (m *Memberships) Follow(now []netif.Interface) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -107,9 +107,8 @@ func (m *Memberships) Follow(now []netif.Interface) error {
 		m.carrier[i.Index] = i.Carrier
 	}
 	m.leave(func(one Membership) bool {
-		has, there := m.carrier[one.Interface]
-		had, known := before[one.Interface]
-		return !there || has && known && !had
+		_, there := m.carrier[one.Interface]
+		return !there
 	})
 	var errs []error
 	for _, owner := range slices.Sorted(maps.Keys(m.wanted)) {
@@ -119,16 +118,30 @@ func (m *Memberships) Follow(now []netif.Interface) error {
 		})
 		errs = append(errs, m.join(there))
 	}
+	for _, i := range now {
+		if had, known := before[i.Index]; i.Carrier && known && !had {
+			errs = append(errs, m.report(i))
+		}
+	}
 	return errors.Join(errs...)
 }
 
-// Joined lists what is joined now, by interface and then by group.
-func (m *Memberships) Joined() []Membership {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.SortedFunc(maps.Keys(m.joined), func(a, b Membership) int {
-		return cmp.Or(cmp.Compare(a.Interface, b.Interface), a.Group.Compare(b.Group))
-	})
+// report reports all that is joined on an interface. Called with m.mu held.
+func (m *Memberships) report(in netif.Interface) error {
+	var groups []netip.Addr
+	for one := range m.joined {
+		if one.Interface == in.Index {
+			groups = append(groups, one.Group)
+		}
+	}
+	if len(groups) == 0 {
+		return nil
+	}
+	m.log.Debug("reported", "groups", len(groups), "interface", in.Index)
+	if err := report(in.Index, groups); err != nil {
+		return fmt.Errorf("tell switches on interface %s of %d multicast groups, which may not come until they ask: %w", in.Name, len(groups), err)
+	}
+	return nil
 }
 
 // Close leaves everything and forgets every owner.

@@ -170,10 +170,7 @@ func TestHeadAndOptions(t *testing.T) {
 	server := httptest.NewServer(h) // a recorder would show the body all the same
 	defer server.Close()
 	for _, r := range api.router().Routes() {
-		path := strings.NewReplacer(":id", "3", ":kind", "all").Replace(r.Path)
-		if r.Path == "/api/sink/status/:id" {
-			path = "/api/sink/status/5"
-		}
+		path := strings.NewReplacer("sink/status/:id", "sink/status/5", "sink/figures/:id", "sink/figures/5", ":id", "3", ":kind", "all").Replace(r.Path)
 		if strings.HasPrefix(path, "/api/") {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, request("OPTIONS", path, ""))

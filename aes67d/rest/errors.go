@@ -26,6 +26,7 @@ var known = []struct {
 	{session.ErrFetchSDP, http.StatusBadRequest, "daemon"},
 	{session.ErrParseSDP, http.StatusBadRequest, "daemon"},
 	{session.ErrInvalid, http.StatusBadRequest, "daemon"},
+	{session.ErrNoFigures, http.StatusNotImplemented, "driver"},
 	{session.ErrSave, http.StatusInternalServerError, "daemon"},
 	{driver.ErrRefused, http.StatusBadRequest, "driver"},
 	{driver.ErrInvalid, http.StatusInternalServerError, "driver"},

@@ -76,22 +76,12 @@ func TestRefusals(t *testing.T) {
 		status             int
 		text               string
 	}{
-		{"no such id", "PUT", "/api/source/64", sourceBody, 400, "failed to add source 64 : (daemon) invalid stream id: ids are 0 to 63"},
-		{"an id the known daemon takes for 0", "PUT", "/api/source/256", sourceBody, 400, "failed to add source 256 : (daemon) invalid stream id: ids are 0 to 63"},
-		{"no such sink id", "PUT", "/api/sink/64", sinkBody, 400, "failed to add sink 64 : (daemon) invalid stream id: ids are 0 to 63"},
-		{"no such id to remove", "DELETE", "/api/source/64", "", 400, "failed to remove source 64 : (daemon) invalid stream id: ids are 0 to 63"},
-		{"no such sink id to remove", "DELETE", "/api/sink/64", "", 400, "failed to remove sink 64 : (daemon) invalid stream id: ids are 0 to 63"},
-		{"nothing to remove", "DELETE", "/api/source/4", "", 400, "failed to remove source 4 : (daemon) stream not in use"},
-		{"no sink to remove", "DELETE", "/api/sink/4", "", 400, "failed to remove sink 4 : (daemon) stream not in use"},
 		{"no source", "GET", "/api/source/sdp/4", "", 400, "get source 4 failed : (daemon) stream not in use: there is no source 4"},
 		{"no sink", "GET", "/api/sink/status/4", "", 400, "failed to get sink 4 status : (daemon) stream not in use"},
 		{"name in use", "PUT", "/api/source/0", strings.Replace(sourceBody, "ALSA 0", `Stage <left> & \"right\"`, 1), 400,
 			"failed to add source 0 : (daemon) stream name is in use: source 3 has it"},
 		{"an id without end", "GET", "/api/sink/status/99999999999999999999", "", 400, "failed to convert id"},
-		{"likewise to put", "PUT", "/api/sink/99999999999999999999", sinkBody, 400, "failed to convert id"},
-		{"an id that is none", "PUT", "/api/source/-1", sourceBody, 404, "/api/source/-1 does not exist here\n"},
 		{"a name for an id", "GET", "/api/source/sdp/first", "", 404, "/api/source/sdp/first does not exist here\n"},
-		{"no id", "DELETE", "/api/sink/", "", 404, "/api/sink/ does not exist here\n"},
 		{"another kind", "GET", "/api/browse/sources/rtsp", "", 404, "/api/browse/sources/rtsp does not exist here\n"},
 		{"unknown path", "GET", "/api/nothing", "", 404, "/api/nothing does not exist here\n"},
 		{"no JSON", "PUT", "/api/source/0", "\n{", 400, "error parsing JSON at line 2: unexpected end of JSON input"},
@@ -118,6 +108,27 @@ func TestRefusals(t *testing.T) {
 				t.Error("something has changed all the same")
 			}
 		})
+	}
+}
+
+// TestIDs puts and removes streams by ids that are none, or of which there is nothing.
+func TestIDs(t *testing.T) {
+	api, _ := newAPI(t)
+	c := newClient(t, api.Handler())
+	for kind, body := range map[string]string{"source": sourceBody, "sink": sinkBody} {
+		for _, id := range []string{"64", "256"} { // the known daemon takes the latter for 0
+			reason := kind + " " + id + " : (daemon) invalid stream id: ids are 0 to 63"
+			expect(t, c.do(t, "PUT", "/api/"+kind+"/"+id, body), 400, "failed to add "+reason)
+			expect(t, c.do(t, "DELETE", "/api/"+kind+"/"+id, ""), 400, "failed to remove "+reason)
+		}
+		for _, method := range []string{"PUT", "DELETE"} {
+			expect(t, c.do(t, method, "/api/"+kind+"/99999999999999999999", body), 400, "failed to convert id")
+			for _, id := range []string{"", "-1", "first"} {
+				path := "/api/" + kind + "/" + id
+				expect(t, c.do(t, method, path, body), 404, path+" does not exist here\n")
+			}
+		}
+		expect(t, c.do(t, "DELETE", "/api/"+kind+"/4", ""), 400, "failed to remove "+kind+" 4 : (daemon) stream not in use")
 	}
 }
 

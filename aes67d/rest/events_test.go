@@ -31,7 +31,7 @@ type pipes struct {
 
 func newPipes(t *testing.T) *pipes {
 	p := &pipes{connections: make(chan net.Conn)}
-	p.closed, p.close = context.WithCancel(t.Context())
+	p.closed, p.close = context.WithCancel(context.WithoutCancel(t.Context())) // which ends before the server does
 	return p
 }
 

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sync"
 	"testing"
@@ -60,18 +62,29 @@ func (s *sessions) Sinks() []session.Sink {
 	return slices.SortedFunc(maps.Values(s.sink), func(a, b session.Sink) int { return cmp.Compare(a.ID, b.ID) })
 }
 
+// numbers is an array of them as encoding/json indents it.
+var numbers = regexp.MustCompile(`\[[\s\d,]+\]`)
+
 func (s *sessions) AppendJSON(b []byte, sources, sinks bool) []byte {
-	var (
-		sourceList []session.Source
-		sinkList   []session.Sink
-	)
+	lists := struct {
+		Sources []session.Source `json:"sources,omitzero"`
+		Sinks   []session.Sink   `json:"sinks,omitzero"`
+	}{}
 	if sources {
-		sourceList = append([]session.Source{}, s.Sources()...)
+		lists.Sources = append([]session.Source{}, s.Sources()...)
 	}
 	if sinks {
-		sinkList = append([]session.Sink{}, s.Sinks()...)
+		lists.Sinks = append([]session.Sink{}, s.Sinks()...)
 	}
-	return session.AppendJSON(b, sourceList, sinkList)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(lists); err != nil {
+		panic(err) // of strings, numbers and booleans
+	}
+	onOneLine := func(array []byte) []byte { return bytes.Join(bytes.Fields(array), []byte(" ")) }
+	return append(b, numbers.ReplaceAllFunc(text.Bytes(), onOneLine)...)
 }
 
 func (s *sessions) PutSource(_ context.Context, source session.Source) error {

@@ -36,6 +36,7 @@ func newMetrics(s *server) *metrics {
 	m.registry.MustRegister(
 		m.requests,
 		sessionCollector{s},
+		figuresCollector{s},
 		collectors.NewBuildInfoCollector(),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -97,25 +98,22 @@ func (s sessionCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (s sessionCollector) Collect(ch chan<- prometheus.Metric) {
-	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
-	}
-	gauge(infoDesc, 1, s.Version)
+	gauge(ch, infoDesc, 1, s.Version)
 	name, problem := s.Sessions.DriverState()
-	gauge(driverDesc, truth(problem == nil), name)
+	gauge(ch, driverDesc, truth(problem == nil), name)
 	ptp := s.Sessions.PTPStatus()
-	gauge(lockedDesc, truth(ptp.Lock == driver.Locked))
-	gauge(jitterDesc, float64(ptp.Jitter))
+	gauge(ch, lockedDesc, truth(ptp.Lock == driver.Locked))
+	gauge(ch, jitterDesc, float64(ptp.Jitter))
 	if ptp.Grandmaster != (driver.ClockID{}) {
-		gauge(grandmasterDesc, 1, ptp.Grandmaster.String())
+		gauge(ch, grandmasterDesc, 1, ptp.Grandmaster.String())
 	}
-	gauge(sourcesDesc, float64(len(s.Sessions.Sources())))
+	gauge(ch, sourcesDesc, float64(len(s.Sessions.Sources())))
 	for _, kind := range []string{"mdns", "sap"} {
-		gauge(remoteSourcesDesc, float64(len(s.Remote.Sources(kind))), kind)
+		gauge(ch, remoteSourcesDesc, float64(len(s.Remote.Sources(kind))), kind)
 	}
 
 	sinks := s.Sessions.Sinks()
-	gauge(sinksDesc, float64(len(sinks)))
+	gauge(ch, sinksDesc, float64(len(sinks)))
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeLimit)
 	defer cancel()
 	for _, sink := range sinks {
@@ -123,16 +121,27 @@ func (s sessionCollector) Collect(ch chan<- prometheus.Metric) {
 		if err != nil {
 			continue // no value is the truth
 		}
-		id, name := strconv.Itoa(sink.ID), strings.ToValidUTF8(sink.Name, "?") // a label must be UTF-8
-		gauge(receivingDesc, truth(status.Receiving), id, name)
-		gauge(mutedDesc, truth(status.Muted), id, name)
-		gauge(minTimeDesc, float64(status.MinimumTime), id, name)
-		gauge(errorDesc, truth(status.SequenceError), id, name, "sequence")
-		gauge(errorDesc, truth(status.SSRCError), id, name, "ssrc")
-		gauge(errorDesc, truth(status.PayloadTypeError), id, name, "payload_type")
-		gauge(errorDesc, truth(status.TimestampError), id, name, "timestamp")
+		id, name := strconv.Itoa(sink.ID), label(sink.Name)
+		gauge(ch, receivingDesc, truth(status.Receiving), id, name)
+		gauge(ch, mutedDesc, truth(status.Muted), id, name)
+		gauge(ch, minTimeDesc, float64(status.MinimumTime), id, name)
+		gauge(ch, errorDesc, truth(status.SequenceError), id, name, "sequence")
+		gauge(ch, errorDesc, truth(status.SSRCError), id, name, "ssrc")
+		gauge(ch, errorDesc, truth(status.PayloadTypeError), id, name, "payload_type")
+		gauge(ch, errorDesc, truth(status.TimestampError), id, name, "timestamp")
 	}
 }
+
+func gauge(ch chan<- prometheus.Metric, d *prometheus.Desc, value float64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+}
+
+func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, value uint64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+}
+
+// label is a name as the value of a label, which must be UTF-8.
+func label(name string) string { return strings.ToValidUTF8(name, "?") }
 
 func truth(v bool) float64 {
 	if v {

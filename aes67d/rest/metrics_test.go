@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"aes67os/aes67d/session"
 	"aes67os/driver"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,7 +53,7 @@ func TestMetrics(t *testing.T) {
 		s.fails, s.problem, s.ptp = driver.ErrUnavailable, errors.New("gone"), driver.PTPStatus{}
 	})
 	text := ours(t, c)
-	if strings.Contains(text, "aes67d_sink_") || strings.Contains(text, "grandmaster") ||
+	if strings.Contains(text, "aes67d_sink_") || strings.Contains(text, "aes67d_source_") || strings.Contains(text, "grandmaster") ||
 		!strings.Contains(text, "aes67d_sinks 1\n") || !strings.Contains(text, `aes67d_driver_available{driver="fake"} 0`) {
 		t.Errorf("without a driver:\n%s", text)
 	}
@@ -76,6 +77,11 @@ type stuck struct{ *sessions }
 func (stuck) SinkStatus(ctx context.Context, _ int) (driver.StreamStatus, error) {
 	<-ctx.Done()
 	return driver.StreamStatus{}, ctx.Err()
+}
+
+func (stuck) Figures(ctx context.Context) (session.Figures, error) {
+	<-ctx.Done()
+	return session.Figures{}, ctx.Err()
 }
 
 // TestMetricsBounded: a driver that does not answer delays a scrape, for a bounded time.

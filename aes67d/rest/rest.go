@@ -4,8 +4,9 @@
 // for it work. openapi.json describes all of it and is served at /api/openapi.json.
 //
 // Ours on top are /api/events, a stream of what changes (server-sent events),
-// /api/driver, and /metrics for Prometheus. All else that is asked for with GET comes
-// from http_base_dir, the web page users may have from the known daemon.
+// /api/driver, /api/figures and its parts, which a driver measures, and /metrics for
+// Prometheus. All else that is asked for with GET comes from http_base_dir, the web page
+// users may have from the known daemon.
 //
 // Handlers hold no lock while they ask somebody else. What can be asked with GET is
 // made by one function each (a [body]), and the stream of events sends the outcome of
@@ -44,7 +45,7 @@ type Sessions interface {
 	// Sources and Sinks list the streams by id.
 	Sources() []session.Source
 	Sinks() []session.Sink
-	// AppendJSON is [session.AppendJSON] of those lists that are asked for.
+	// AppendJSON is [session.Manager.AppendJSON] of those lists that are asked for.
 	AppendJSON(b []byte, sources, sinks bool) []byte
 	PutSource(ctx context.Context, s session.Source) error
 	RemoveSource(ctx context.Context, id int) error
@@ -55,6 +56,12 @@ type Sessions interface {
 	PTPStatus() driver.PTPStatus
 	// DriverState tells the driver's name, and why it does not work, nil if it does.
 	DriverState() (name string, problem error)
+	// SourceFigures, SinkFigures and Clock tell what the driver measures, Figures all of it.
+	// If that is nothing, the error is session.ErrNoFigures.
+	SourceFigures(ctx context.Context, id int) (driver.Figures, error)
+	SinkFigures(ctx context.Context, id int) (driver.Figures, error)
+	Clock(ctx context.Context) (driver.ClockFigures, error)
+	Figures(ctx context.Context) (session.Figures, error)
 }
 
 // Remote knows the sources that others announce. A [remote.Table] is one.
@@ -132,6 +139,10 @@ func (a *API) router() *gin.Engine {
 	get("/api/sink/status/:id", s.sinkStatus)
 	get("/api/browse/sources/:kind", s.browse)
 	get("/api/driver", s.json(s.driver))
+	get("/api/figures", s.allFigures)
+	get("/api/source/figures/:id", s.sourceFigures)
+	get("/api/sink/figures/:id", s.sinkFigures)
+	get("/api/ptp/figures", s.ptpFigures)
 	get("/api/openapi.json", s.json(description))
 	r.GET(eventsPath, s.events)
 	get("/metrics", gin.WrapH(m.handler()))

@@ -52,6 +52,10 @@ func TestAnswers(t *testing.T) {
 		{"/api/browse/sources/mdns", "browse_mdns.json", json},
 		{"/api/browse/sources/sap", "browse_sap.json", json},
 		{"/api/driver", "driver.json", json},
+		{"/api/figures", "figures.json", json},
+		{"/api/source/figures/3", "source_figures.json", json},
+		{"/api/sink/figures/5", "sink_figures.json", json},
+		{"/api/ptp/figures", "ptp_figures.json", json},
 	} {
 		t.Run(test.path, func(t *testing.T) {
 			api, _ := newAPI(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -51,47 +52,77 @@ func poke(wake chan struct{}) {
 	}
 }
 
-// into brings st up to date with the events and tells what has changed.
-func (i *inbox) into(st *state) (lock, grandmaster bool) {
+// news tells in what a state is not up to date. Figures of the clock, which change every
+// second, are no news.
+type news struct{ driver, rate, lock, grandmaster bool }
+
+// streams tells whether streams, or their SDP, depend on it.
+func (n news) streams() bool { return n.driver || n.rate || n.grandmaster }
+
+// news compares st with the events.
+func (i *inbox) news(st *state) news {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	lock, grandmaster = st.ptp.Lock != i.ptp.Lock, st.ptp.Grandmaster != i.ptp.Grandmaster
+	return i.compare(st)
+}
+
+// compare is called with mu held.
+func (i *inbox) compare(st *state) news {
+	return news{
+		driver:      st.available != i.available || st.epoch != i.epoch,
+		rate:        i.rate != 0 && st.rate != i.rate,
+		lock:        st.ptp.Lock != i.ptp.Lock,
+		grandmaster: st.ptp.Grandmaster != i.ptp.Grandmaster,
+	}
+}
+
+// into brings st up to date with the events and tells what was new.
+func (i *inbox) into(st *state) news {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	n := i.compare(st)
 	st.epoch, st.available, st.problem, st.ptp = i.epoch, i.available, i.problem, i.ptp
 	if i.rate != 0 {
 		st.rate, i.rate = i.rate, 0
 	}
-	return lock, grandmaster
+	return n
 }
 
-// follow takes in what the driver has told and does what follows. done is false if
-// something is to be tried again.
-func (m *Manager) follow(ctx context.Context) (done bool) {
-	var lock, grandmaster bool
+// follow takes in what the driver has told and does what follows. With retry it also tries
+// again what could not be done before.
+func (m *Manager) follow(ctx context.Context, retry bool) {
+	var found map[host]*whereabouts
+	if st := m.current.Load(); retry || m.events.news(st).streams() {
+		found = m.look(ctx, st.settings, st.sources[:]...)
+	}
+	var n news
 	err := m.change(ctx, func(ctx context.Context, next *state) error {
-		was := *next
-		lock, grandmaster = m.events.into(next)
-		if next.available != was.available || next.epoch != was.epoch {
+		n = m.events.into(next)
+		if n.driver {
 			m.logDriver(next)
 		}
-		if next.rate != was.rate {
-			m.Log.Info("an application has changed the sample rate", "hz", next.rate)
+		if n.rate {
+			m.Log.Info("the audio driver has another sample rate", "hz", next.rate)
 		}
-		done = m.placeAll(ctx, next)
+		if retry || n.streams() {
+			m.placeAll(ctx, next, found)
+		}
 		return nil
 	})
 	if err != nil { // ctx has ended
-		return true
+		return
+	}
+	if retry || n.streams() {
+		m.saveQuietly()
 	}
 	st := m.current.Load()
-	if grandmaster {
+	if n.grandmaster {
 		m.Log.Info("the clock follows another grandmaster", "grandmaster", st.ptp.Grandmaster, "domain", st.settings.Driver.PTP.Domain)
 	}
-	if lock {
+	if n.lock {
 		m.Log.Info("the clock's state has changed", "state", st.ptp.Lock, "grandmaster", st.ptp.Grandmaster)
 		m.runScript(st)
 	}
-	m.saveQuietly()
-	return done
 }
 
 func (m *Manager) logDriver(st *state) {
@@ -105,25 +136,24 @@ func (m *Manager) logDriver(st *state) {
 // Configure takes in settings. What the driver refuses is the error; then all stays as
 // it was.
 func (m *Manager) Configure(ctx context.Context, s Settings) error {
-	done, restart := true, false
+	found, restart := m.look(ctx, s, m.current.Load().sources[:]...), false
 	err := m.change(ctx, func(ctx context.Context, next *state) error {
 		from := next.settings.Driver
-		restart = restarts(from, s.Driver)
-		switch {
-		case restart:
+		// A driver that is not available may be about to begin with the former settings.
+		restart = restarts(from, s.Driver) || !next.available && !reflect.DeepEqual(from, s.Driver)
+		if restart {
 			// Streams wait for the driver to come back.
 			m.events.put(driver.Unavailable{Err: errRestart})
-			m.events.into(next)
-		case next.available:
-			if err := m.configureDriver(ctx, from, s.Driver); err != nil {
-				return err
-			}
+			next.available, next.problem = false, errRestart
+		} else if err := m.configureDriver(ctx, from, s.Driver); err != nil {
+			return err
 		}
 		if from.SampleRate != s.Driver.SampleRate {
 			next.rate = s.Driver.SampleRate
 		}
 		next.settings = s
-		done = m.placeAll(ctx, next)
+		next.findDefaults()
+		m.placeAll(ctx, next, found)
 		return nil
 	})
 	if err != nil {
@@ -132,8 +162,8 @@ func (m *Manager) Configure(ctx context.Context, s Settings) error {
 	if restart {
 		poke(m.restart)
 	}
-	if !done {
-		poke(m.events.wake)
+	if m.current.Load().troubled() {
+		poke(m.events.wake) // for Run to try again
 	}
 	m.saveQuietly()
 	return nil
@@ -142,8 +172,8 @@ func (m *Manager) Configure(ctx context.Context, s Settings) error {
 // errRestart is why streams wait while the driver begins anew.
 var errRestart = fmt.Errorf("%w: it begins anew with other settings", driver.ErrUnavailable)
 
-// restarts tells whether the driver has to begin anew to get from one configuration to
-// the other.
+// restarts tells whether a driver that works has to begin anew to get from one
+// configuration to the other.
 func restarts(from, to driver.Config) bool {
 	return !slices.Equal(from.Interfaces, to.Interfaces) ||
 		from.TICFrameSizeAt1FS != to.TICFrameSizeAt1FS || from.MaxTICFrameSize != to.MaxTICFrameSize || from.Program != to.Program
@@ -187,6 +217,8 @@ func (m *Manager) runDriver(ctx context.Context) {
 		default:
 		}
 		config := m.current.Load().settings.Driver
+		// Whatever an application has set before.
+		m.events.put(driver.SampleRate(config.SampleRate))
 		running, cancel := context.WithCancel(ctx)
 		ended := make(chan error, 1)
 		go func() {

@@ -11,27 +11,9 @@ import (
 	"aes67os/driver"
 )
 
-// AppendJSON appends lists of streams as the known daemon writes them: indented, but an
-// array of numbers on one line, as encoding/json cannot. A list that is nil is left out.
-func AppendJSON(b []byte, sources []Source, sinks []Sink) []byte {
-	var lists []list
-	if sources != nil {
-		lists = append(lists, list{name: "sources"})
-		for i := range sources {
-			lists[0].texts = append(lists[0].texts, text{json: sources[i].json()})
-		}
-	}
-	if sinks != nil {
-		l := list{name: "sinks"}
-		for i := range sinks {
-			l.texts = append(l.texts, text{json: sinks[i].json()})
-		}
-		lists = append(lists, l)
-	}
-	return appendLists(b, "", lists...)
-}
-
-// AppendJSON is [AppendJSON] of those lists of the streams that are asked for.
+// AppendJSON appends an object of those lists of the streams that are asked for, as the
+// known daemon writes it: indented, but an array of numbers on one line, as encoding/json
+// cannot.
 func (m *Manager) AppendJSON(b []byte, sources, sinks bool) []byte {
 	var lists []list
 	t := &m.texts

@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestAppendJSON checks that lists have every member of a stream, in the order of the struct:
-// what is added to one must be added to the other.
-func TestAppendJSON(t *testing.T) {
+// TestJSON checks that lists have every member of a stream, in the order of the struct: what
+// is added to one must be added to the other.
+func TestJSON(t *testing.T) {
 	source := Source{
 		ID: 63, Enabled: true, Name: "\"quoted\" \\ \x01 ü \u2028 \xff\xfe \ufffd", IO: "\r\n\t\x7f", MaxSamplesPerPacket: 4294967295, Codec: driver.AM824,
 		Address: "239.255.255.255", TTL: 255, PayloadType: 127, DSCP: 63, RefClockTraceable: true, Map: []int{0, 63, -1},
@@ -37,7 +37,8 @@ func TestAppendJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What is read of it counts, in its order: there is more than one way to write a text.
-	if diff := cmp.Diff(tokens(t, want), tokens(t, AppendJSON(nil, []Source{source}, []Sink{sink}))); diff != "" {
+	got := appendLists(nil, "", list{"sources", []text{{json: source.json()}}}, list{"sinks", []text{{json: sink.json()}}})
+	if diff := cmp.Diff(tokens(t, want), tokens(t, got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

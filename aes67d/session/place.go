@@ -101,27 +101,20 @@ func gone(err error) bool {
 	return errors.Is(err, driver.ErrNoStream) || errors.Is(err, driver.ErrUnavailable)
 }
 
-// leg is a stream's way over the interface of a port, without the UDP ports; ok is
-// false if the interface has no address.
-func (m *Manager) leg(ctx context.Context, st *state, port int, destination netip.Addr, sending bool) (leg driver.Leg, ok bool, err error) {
+// leg is a stream's way over the interface of a port, to a group or to us; ok is false if
+// the interface has no address.
+func (st *state) leg(port int, destination netip.AddrPort) (leg driver.Leg, ok bool) {
 	local := st.settings.Addresses[port]
 	if !local.IsValid() {
-		return driver.Leg{}, false, nil
+		return driver.Leg{}, false
 	}
-	in := st.settings.Interfaces[port]
-	leg = driver.Leg{Interface: port, Local: local, Destination: netip.AddrPortFrom(destination, 0)}
-	mac := in.MAC
-	switch {
-	case destination.IsMulticast():
-		mac = groupMAC(destination)
-	case sending:
-		mac, err = m.Resolve(ctx, in.Index, destination)
-		if err != nil {
-			return driver.Leg{}, false, fmt.Errorf("%w: %w", ErrMAC, err)
-		}
+	leg = driver.Leg{Interface: port, Local: local, Destination: destination}
+	mac := st.settings.Interfaces[port].MAC
+	if destination.Addr().IsMulticast() {
+		mac = groupMAC(destination.Addr())
 	}
 	copy(leg.DestinationMAC[:], mac)
-	return leg, true, nil
+	return leg, true
 }
 
 // groupMAC is the Ethernet address of a multicast group (RFC 1112 §6.4).
@@ -130,10 +123,16 @@ func groupMAC(group netip.Addr) net.HardwareAddr {
 	return net.HardwareAddr{0x01, 0x00, 0x5e, b[1] & 0x7f, b[2], b[3]}
 }
 
-// placeAll derives everything anew and brings the driver there. done is false if
-// something is missing that may come by itself.
-func (m *Manager) placeAll(ctx context.Context, next *state) (done bool) {
-	sources := placeEach(ctx, m, next, &next.sources, m.wantSource, next.describe)
-	sinks := placeEach(ctx, m, next, &next.sinks, m.wantSink, func(*sink) {})
-	return sources && sinks
+// placeAll derives everything anew and brings the driver there. What cannot be done is
+// left for another time, and the state is troubled.
+func (m *Manager) placeAll(ctx context.Context, next *state, found map[host]*whereabouts) {
+	placeEach(ctx, m, next, &next.sources, func(s *source) (*driver.Stream, error) {
+		next.describe(s)
+		return m.wantSource(ctx, next, s, found)
+	})
+	placeEach(ctx, m, next, &next.sinks, func(s *sink) (*driver.Stream, error) { return next.wantSink(s), nil })
 }
+
+// troubled tells whether there is something that could not be placed although all was
+// there, which may come by itself.
+func (st *state) troubled() bool { return troubled(&st.sources) || troubled(&st.sinks) }

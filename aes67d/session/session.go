@@ -96,6 +96,8 @@ type state struct {
 	sinks   slots[sink]
 	// version is the highest that any SDP of ours has had in its o= line.
 	version uint64
+	// loaded tells that sources are as the status file has them.
+	loaded bool
 }
 
 // New returns a manager with the streams of the status file. They wait for Configure
@@ -108,6 +110,7 @@ func New(o Options) *Manager {
 		scripts: make(chan script, 1),
 	}
 	m.events.wake = make(chan struct{}, 1)
+	m.saver.done.L = &m.saver.mu
 	m.current.Store(m.load())
 	return m
 }
@@ -122,19 +125,22 @@ func (m *Manager) Run(ctx context.Context) {
 	running.Go(func() { m.runDriver(ctx) })
 	running.Go(func() { m.runScripts(ctx) })
 
-	retry := time.NewTimer(0)
-	defer retry.Stop()
+	var retry <-chan time.Time // nil while there is nothing to try again
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.events.wake:
-		case <-retry.C:
+			m.follow(ctx, false)
+		case <-retry:
+			retry = nil
+			m.follow(ctx, true)
 		}
-		if m.follow(ctx) {
-			retry.Stop()
-		} else {
-			retry.Reset(again)
+		switch troubled := m.current.Load().troubled(); {
+		case !troubled:
+			retry = nil
+		case retry == nil:
+			retry = time.After(again)
 		}
 	}
 }
@@ -155,7 +161,6 @@ func (m *Manager) change(ctx context.Context, f func(ctx context.Context, next *
 	next.serial++
 	err := f(ctx, &next)
 	m.current.Store(&next)
-	m.beginSave(next.serial) // the disk can work while others are told
 	m.tell(before, &next)
 	return err
 }

@@ -183,29 +183,32 @@ func has(t *testing.T, text string, lines ...string) {
 	}
 }
 
-// onDisk fails the test unless the status file has exactly the manager's streams.
+// onDisk fails the test unless the status file has exactly the manager's streams, and its
+// JSON, of which it keeps much from one time to the next, as well.
 func (r *rig) onDisk() {
 	r.t.Helper()
 	b, err := os.ReadFile(r.file)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	var got document
-	if err := json.Unmarshal(b, &got); err != nil {
-		r.t.Fatal(err)
-	}
-	got.SessionVersion = 0
-	if diff := cmp.Diff(document{Sources: r.Sources(), Sinks: r.Sinks()}, got); diff != "" {
-		r.t.Errorf("on disk (-memory +disk):\n%s", diff)
-	}
-	// What is kept of one answer for the next is the same as what is made anew.
-	for _, test := range []struct{ got, want []byte }{
-		{r.AppendJSON(nil, true, true), AppendJSON(nil, r.Sources(), r.Sinks())},
-		{r.AppendJSON(nil, true, false), AppendJSON(nil, r.Sources(), nil)},
-		{r.AppendJSON(nil, false, true), AppendJSON(nil, nil, r.Sinks())},
+	sources, sinks := r.Sources(), r.Sinks()
+	for _, test := range []struct {
+		name string
+		text []byte
+		want document
+	}{
+		{"on disk", b, document{Sources: sources, Sinks: sinks}},
+		{"streams", r.AppendJSON(nil, true, true), document{Sources: sources, Sinks: sinks}},
+		{"sources", r.AppendJSON(nil, true, false), document{Sources: sources}},
+		{"sinks", r.AppendJSON(nil, false, true), document{Sinks: sinks}},
 	} {
-		if diff := cmp.Diff(string(test.want), string(test.got)); diff != "" {
-			r.t.Errorf("JSON (-made anew +kept):\n%s", diff)
+		var got document
+		if err := json.Unmarshal(test.text, &got); err != nil {
+			r.t.Fatal(err)
+		}
+		got.SessionVersion = 0
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			r.t.Errorf("%s (-memory +JSON):\n%s", test.name, diff)
 		}
 	}
 }
@@ -327,6 +330,7 @@ func TestSourceRefused(t *testing.T) {
 			{"dscp", func(s *Source) { s.DSCP = 64 }, ErrInvalid, "dscp"},
 			{"no channels", func(s *Source) { s.Map = nil }, ErrInvalid, "map"},
 			{"channel", func(s *Source) { s.Map = []int{64} }, ErrInvalid, "channel 64"},
+			{"negative channel", func(s *Source) { s.Map = []int{-2} }, ErrInvalid, "channel -2"},
 			{"the driver's refusal", func(s *Source) { s.Name = "refused" }, driver.ErrRefused, ""},
 		} {
 			r.driver.Fail(func(s driver.Stream) error {
@@ -370,6 +374,70 @@ func TestUnicastSource(t *testing.T) {
 			t.Errorf("leg %+v; want 192.168.1.77 by its own MAC address", leg)
 		}
 		has(t, r.sdp(0), "c=IN IP4 192.168.1.77")
+	})
+}
+
+// TestAbsentHosts has many hosts vanish to which sources are sent. Looking for them takes a
+// second for all together, during which others can change what they like; and how the clock
+// does, which the driver tells all the time, is no reason to look.
+func TestAbsentHosts(t *testing.T) {
+	var (
+		absent bool
+		looked int
+		mu     sync.Mutex
+	)
+	resolve := func(ctx context.Context, _ int, host netip.Addr) (net.HardwareAddr, error) {
+		mu.Lock()
+		looked++
+		gone := absent
+		mu.Unlock()
+		if gone {
+			time.Sleep(time.Second)
+			return nil, errors.New("no answer")
+		}
+		return net.HardwareAddr{2, 0, 0, 0, 0, 1}, nil
+	}
+	bubble(t, func(t *testing.T, file string) {
+		r := start(t, file, func(o *Options) { o.Resolve = resolve })
+		const hosts = 32
+		for id := range hosts {
+			s := exampleSource(id)
+			s.Address = fmt.Sprintf("192.168.1.%d", 100+id)
+			r.put(s)
+		}
+		r.driver.Interrupt(errors.New("away"))
+		synctest.Wait()
+		mu.Lock()
+		absent, looked = true, 0
+		mu.Unlock()
+		r.driver.Restore()
+		synctest.Wait()
+		began := time.Now()
+		r.put(exampleSource(40)) // while they are looked for
+		if took := time.Since(began); took != 0 {
+			t.Errorf("a source to a group took %v; want no time", took)
+		}
+		sleep(time.Second)
+		if n := len(r.driver.Streams()); looked != hosts || n != 1 {
+			t.Errorf("looked for %d hosts, %d streams; want %d, 1", looked, n, hosts)
+		}
+		for jitter := range int32(5) {
+			r.driver.SetPTPStatus(driver.PTPStatus{Lock: driver.Locked, Grandmaster: r.PTPStatus().Grandmaster, Jitter: jitter + 1})
+			synctest.Wait()
+			if got := r.PTPStatus().Jitter; got != jitter+1 {
+				t.Errorf("jitter %d; want %d", got, jitter+1)
+			}
+		}
+		if looked != hosts {
+			t.Errorf("looked for hosts %d times after news of the clock; want %d", looked, hosts)
+		}
+		mu.Lock()
+		absent = false
+		mu.Unlock()
+		sleep(again)
+		if n := len(r.driver.Streams()); n != hosts+1 {
+			t.Errorf("%d streams when the hosts are back; want %d", n, hosts+1)
+		}
 	})
 }
 
@@ -619,6 +687,11 @@ func TestRateEvent(t *testing.T) {
 		if got := r.driver.Streams()[0].SampleRate; got != 96000 {
 			t.Errorf("the source is sent at %d Hz; want 96000", got)
 		}
+		// After a restart it may only rise.
+		saved := fmt.Sprintf(`"session_version": %d`, version(t, r.sdp(0)))
+		if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), saved) {
+			t.Errorf("the status file has %s, %v; want %s", b, err, saved)
+		}
 	})
 }
 
@@ -645,6 +718,86 @@ func TestAddressChange(t *testing.T) {
 		if got := r.driver.Streams()[0].Legs[0].Local; got != s.Addresses[0] {
 			t.Errorf("sent from %s; want %s", got, s.Addresses[0])
 		}
+	})
+}
+
+// TestRate configures another rate: sources are sent at it, and sinks stay what they are.
+func TestRate(t *testing.T) {
+	bubble(t, func(t *testing.T, file string) {
+		r := start(t, file)
+		r.put(exampleSource(0))
+		r.putSink(exampleSink(0))
+		handle := r.current.Load().sinks[0].inDriver.placed.handle
+		s := oneInterface()
+		s.Driver.SampleRate = 96000
+		r.configure(s)
+		if got := r.driver.Config().SampleRate; got != 96000 {
+			t.Errorf("the driver is at %d Hz; want 96000", got)
+		}
+		has(t, r.announced[0].SDP, "a=rtpmap:98 L24/96000/2")
+		if got := r.driver.Streams()[0]; !got.Source || got.SampleRate != 96000 {
+			t.Errorf("in the driver is %+v; want the source at 96000 Hz", got)
+		}
+		if r.current.Load().sinks[0].inDriver.placed.handle != handle {
+			t.Error("the sink was replaced though its talker has not changed")
+		}
+	})
+}
+
+// TestRateAfterRestart: a driver that begins anew has the configured rate, not the one that an
+// application set before.
+func TestRateAfterRestart(t *testing.T) {
+	bubble(t, func(t *testing.T, file string) {
+		r := start(t, file)
+		r.put(exampleSource(0))
+		r.driver.SetRate(96000)
+		synctest.Wait()
+		s := oneInterface()
+		s.Driver.Program.CPUs = "2-3"
+		r.configure(s)
+		has(t, r.announced[0].SDP, "a=rtpmap:98 L24/48000/2")
+		if got, in := r.driver.Streams()[0].SampleRate, r.driver.Config().SampleRate; got != 48000 || in != 48000 {
+			t.Errorf("the source has %d Hz in a driver at %d; want 48000", got, in)
+		}
+	})
+}
+
+// TestUnmapped: a channel of the stream may have none of the device.
+func TestUnmapped(t *testing.T) {
+	bubble(t, func(t *testing.T, file string) {
+		r := start(t, file)
+		s, k := exampleSource(0), exampleSink(0)
+		s.Map, k.Map = []int{-1, 5, -1}, []int{-1, -1}
+		r.put(s)
+		r.putSink(k)
+		has(t, r.sdp(0), "a=rtpmap:98 L24/48000/3")
+		var got [][]int
+		for _, s := range r.driver.Streams() {
+			got = append(got, s.Map)
+		}
+		if diff := cmp.Diff([][]int{s.Map, k.Map}, got); diff != "" {
+			t.Errorf("maps in the driver (-want +got):\n%s", diff)
+		}
+		r.onDisk()
+	})
+}
+
+// TestConfigureWhileAway changes what the driver runs with while it cannot be reached.
+func TestConfigureWhileAway(t *testing.T) {
+	bubble(t, func(t *testing.T, file string) {
+		r := start(t, file)
+		r.put(exampleSource(0))
+		r.driver.Interrupt(errors.New("away"))
+		synctest.Wait()
+		s := oneInterface()
+		s.Driver.PTP.Domain, s.Driver.SampleRate = 5, 96000
+		r.configure(s)
+		r.driver.Restore()
+		synctest.Wait()
+		if diff := cmp.Diff(s.Driver, r.driver.Config()); diff != "" {
+			t.Errorf("the driver's configuration (-want +got):\n%s", diff)
+		}
+		has(t, r.announced[0].SDP, "a=rtpmap:98 L24/96000/2", "a=ts-refclk:ptp=IEEE1588-2008:00-1D-C1-FF-FE-00-00-01:5")
 	})
 }
 
@@ -737,6 +890,42 @@ func TestRestart(t *testing.T) {
 		// The bubble's clock stands still, as does that of a host without a battery.
 		if v := version(t, again.sdp(0)); v <= before {
 			t.Errorf("version %d after a restart; want more than %d", v, before)
+		}
+	})
+}
+
+// TestDefaultAddress: the status file has addresses spelled out, and one that is the default
+// follows the configured base after a restart, too, on both networks. One that somebody has
+// chosen does not.
+func TestDefaultAddress(t *testing.T) {
+	bubble(t, func(t *testing.T, file string) {
+		r := start(t, file)
+		r.put(exampleSource(0))
+		chosen := exampleSource(1)
+		chosen.Address = "239.5.5.5"
+		r.put(chosen)
+		r.stop()
+
+		again := start(t, file)
+		again.configure(twoInterfaces())
+		addresses := func() (all []string) {
+			for _, s := range again.driver.Streams() {
+				for _, l := range s.Legs {
+					all = append(all, l.Destination.Addr().String())
+				}
+			}
+			return all
+		}
+		if diff := cmp.Diff([]string{"239.1.0.1", "239.2.0.1", "239.5.5.5", "239.5.5.5"}, addresses()); diff != "" {
+			t.Errorf("destinations (-want +got):\n%s", diff)
+		}
+		s := twoInterfaces()
+		for _, base := range []string{"239.5.5.4", "239.7.0.1"} { // with the first it is the default by chance
+			s.MulticastBase[0] = netip.MustParseAddr(base)
+			again.configure(s)
+		}
+		if diff := cmp.Diff([]string{"239.7.0.1", "239.2.0.1", "239.5.5.5", "239.5.5.5"}, addresses()); diff != "" {
+			t.Errorf("destinations after another base (-want +got):\n%s", diff)
 		}
 	})
 }

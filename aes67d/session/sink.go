@@ -80,11 +80,7 @@ func (m *Manager) putSink(ctx context.Context, s Sink, d sdp.Description) error 
 		if old := next.sinks[s.ID]; old != nil {
 			entry.inDriver = old.inDriver
 		}
-		want, err := m.wantSink(ctx, next, entry)
-		if err != nil {
-			return err
-		}
-		return put(ctx, m, next, &next.sinks, entry, want)
+		return put(ctx, m, next, &next.sinks, entry, next.wantSink(entry))
 	})
 	if err != nil {
 		return err
@@ -141,9 +137,9 @@ func (m *Manager) SinkStatus(ctx context.Context, id int) (driver.StreamStatus, 
 
 // wantSink is what the driver should have of a sink; nil for nothing, because something
 // it needs is not there yet.
-func (m *Manager) wantSink(ctx context.Context, st *state, s *sink) (*driver.Stream, error) {
+func (st *state) wantSink(s *sink) *driver.Stream {
 	if !st.ready() {
-		return nil, nil
+		return nil
 	}
 	first := s.description.Streams[0]
 	stream := &driver.Stream{
@@ -164,17 +160,11 @@ func (m *Manager) wantSink(ctx context.Context, st *state, s *sink) (*driver.Str
 		}
 	}
 	for port := range st.settings.Interfaces {
-		destination := s.destination(port)
-		leg, ok, err := m.leg(ctx, st, port, destination.Addr(), false)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			leg.Destination = destination
+		if leg, ok := st.leg(port, s.destination(port)); ok {
 			stream.Legs = append(stream.Legs, leg)
 		}
 	}
-	return stream, nil
+	return stream
 }
 
 // destination is where the sink's packets come to on an interface, 0 or 1: a stream

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"aes67os/driver"
 )
@@ -88,11 +89,8 @@ func remove[E any, P entry[E]](ctx context.Context, m *Manager, of func(*state) 
 	return m.save()
 }
 
-// placeEach brings the driver to have what want says of each. done is false if something
-// could not be, which is tried again.
-func placeEach[E any, P entry[E]](ctx context.Context, m *Manager, next *state, all *slots[E],
-	want func(context.Context, *state, P) (*driver.Stream, error), finish func(P)) (done bool) {
-	done = true
+// placeEach brings the driver to have what want says of each.
+func placeEach[E any, P entry[E]](ctx context.Context, m *Manager, next *state, all *slots[E], want func(P) (*driver.Stream, error)) {
 	for id, old := range all {
 		if old == nil {
 			continue
@@ -100,23 +98,25 @@ func placeEach[E any, P entry[E]](ctx context.Context, m *Manager, next *state, 
 		changed := *old
 		e := P(&changed)
 		to := e.placement()
-		stream, err := want(ctx, next, e)
+		stream, err := want(e)
 		if err == nil {
 			to.placed, err = m.place(ctx, next, to.placed, stream)
 		}
 		to.trouble = ""
 		if err != nil {
-			done = false
 			to.trouble = err.Error()
 			// Once for each reason: it is tried again and again.
 			if _, name := e.key(); to.trouble != P(old).placement().trouble {
 				m.Log.Error("cannot start a "+e.kind()+", trying again and again", "id", id, "name", name, "error", err)
 			}
 		}
-		finish(e)
 		if !reflect.DeepEqual(changed, *old) {
 			all[id] = &changed
 		}
 	}
-	return done
+}
+
+// troubled tells whether one of them could not be placed.
+func troubled[E any, P entry[E]](all *slots[E]) bool {
+	return slices.ContainsFunc(all[:], func(e *E) bool { return e != nil && P(e).placement().trouble != "" })
 }

@@ -35,23 +35,17 @@ func (m *Manager) PutSource(ctx context.Context, s Source) error {
 		return err
 	}
 	s.Map = slices.Clone(s.Map)
-	// A host that has to be looked for is looked for before others must wait.
-	if _, err := m.wantSource(ctx, m.current.Load(), newSource(s)); err != nil {
-		return err
-	}
+	found := m.look(ctx, m.current.Load().settings, newSource(s))
 	err := m.change(ctx, func(ctx context.Context, next *state) error {
 		entry := newSource(s)
 		if err := free(&next.sources, entry); err != nil {
 			return err
 		}
-		// The default address is not kept, so that it follows the configured base.
-		if s.Address == next.settings.multicast(0, s.ID).String() {
-			entry.Address = ""
-		}
+		entry.findDefault(next.settings)
 		if old := next.sources[s.ID]; old != nil {
 			entry.ssrc, entry.inDriver, entry.version, entry.text = old.ssrc, old.inDriver, old.version, old.text
 		}
-		want, err := m.wantSource(ctx, next, entry)
+		want, err := m.wantSource(ctx, next, entry, found)
 		if err != nil {
 			return err
 		}
@@ -81,6 +75,31 @@ func (m *Manager) SourceSDP(id int) (string, error) {
 	return "", cmp.Or(st.waiting(), errNoAddress)
 }
 
+// findDefault leaves the address open if it is the default one, so that it follows the
+// configured base.
+func (s *Source) findDefault(settings Settings) {
+	if s.Address == settings.multicast(0, s.ID).String() {
+		s.Address = ""
+	}
+}
+
+// findDefaults does the same with the sources of the status file, which has all addresses
+// spelled out. It does so once: an address that somebody has chosen stays, even if the base
+// comes to make it the default one.
+func (st *state) findDefaults() {
+	if !st.loaded {
+		return
+	}
+	st.loaded = false
+	for id, s := range st.sources {
+		if s != nil {
+			changed := *s
+			changed.findDefault(st.settings)
+			st.sources[id] = &changed
+		}
+	}
+}
+
 // destination is where a source's packets go on an interface, 0 or 1.
 func (s *Source) destination(settings Settings, port int) netip.Addr {
 	if a, err := netip.ParseAddr(s.Address); err == nil {
@@ -102,7 +121,10 @@ func (s Settings) multicast(port, id int) netip.Addr {
 
 // wantSource is what the driver should have of a source; nil for nothing, because the
 // source is disabled or because something it needs is not there yet.
-func (m *Manager) wantSource(ctx context.Context, st *state, s *source) (*driver.Stream, error) {
+//
+// A host that is not among those found, because it has become a destination only since, is
+// looked for here.
+func (m *Manager) wantSource(ctx context.Context, st *state, s *source, found map[host]*whereabouts) (*driver.Stream, error) {
 	if !s.Enabled || !st.ready() {
 		return nil, nil
 	}
@@ -111,16 +133,25 @@ func (m *Manager) wantSource(ctx context.Context, st *state, s *source) (*driver
 		SamplesPerPacket: s.MaxSamplesPerPacket, PayloadType: s.PayloadType, DSCP: s.DSCP, TTL: s.TTL,
 		SSRC: s.ssrc, Map: s.Map,
 	}
-	for port := range st.settings.Interfaces {
-		leg, ok, err := m.leg(ctx, st, port, s.destination(st.settings, port), true)
-		if err != nil {
-			return nil, err
+	for port, in := range st.settings.Interfaces {
+		rtp := st.settings.RTPPort[port]
+		to := s.destination(st.settings, port)
+		leg, ok := st.leg(port, netip.AddrPortFrom(to, rtp))
+		if !ok {
+			continue
 		}
-		if ok {
-			rtp := st.settings.RTPPort[port]
-			leg.Destination, leg.SourcePort = netip.AddrPortFrom(leg.Destination.Addr(), rtp), rtp
-			stream.Legs = append(stream.Legs, leg)
+		leg.SourcePort = rtp
+		if !to.IsMulticast() {
+			h := host{in.Index, to}
+			if found[h] == nil {
+				found = m.look(ctx, st.settings, s)
+			}
+			if err := found[h].err; err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrMAC, err)
+			}
+			copy(leg.DestinationMAC[:], found[h].mac)
 		}
+		stream.Legs = append(stream.Legs, leg)
 	}
 	return stream, nil
 }

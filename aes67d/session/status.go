@@ -41,7 +41,7 @@ func (m *Manager) load() *state {
 	if err := json.Unmarshal(b, &d); err != nil {
 		problems = append(problems, err.Error())
 	}
-	st.version = d.SessionVersion
+	st.version, st.loaded = d.SessionVersion, true
 	problems = append(problems, st.take(d)...)
 	if len(problems) > 0 {
 		aside, err := file.SetAside(m.StatusFile)

@@ -27,7 +27,8 @@ type Source struct {
 	DSCP        uint8  `json:"dscp"`
 	// RefClockTraceable announces "traceable" instead of the grandmaster's identity.
 	RefClockTraceable bool `json:"refclk_ptp_traceable"`
-	// Map has the device's playback channel of each channel of the stream.
+	// Map has the device's playback channel of each channel of the stream, or
+	// driver.Unmapped for silence, which not every driver can send.
 	Map []int `json:"map"`
 }
 
@@ -46,7 +47,8 @@ type Sink struct {
 	Delay uint32 `json:"delay"`
 	// IgnoreRefClock accepts a stream whose clock is not the one we follow.
 	IgnoreRefClock bool `json:"ignore_refclk_gmid"`
-	// Map has the device's capture channel of each channel of the stream.
+	// Map has the device's capture channel of each channel of the stream, or
+	// driver.Unmapped for one that goes nowhere.
 	Map []int `json:"map"`
 }
 

@@ -113,15 +113,19 @@ func checkText(member, value string, low, high int) error {
 	return nil
 }
 
-// checkMap tells whether the map has channels of the device; exclusive tells that
-// none may be there twice, as two streams' channels cannot fill one of the device's.
+// checkMap tells whether the map has channels of the device, or none for a channel of the
+// stream; exclusive tells that no channel may be there twice, as two streams' channels
+// cannot fill one of the device's.
 func checkMap(m []int, exclusive bool) error {
 	if len(m) == 0 || len(m) > driver.MaxChannels {
 		return invalid("map has %d channels, only 1 to %d are possible", len(m), driver.MaxChannels)
 	}
 	for i, channel := range m {
+		if channel == driver.Unmapped {
+			continue
+		}
 		if channel < 0 || channel >= driver.MaxChannels {
-			return invalid("map cannot have channel %d, only 0 to %d", channel, driver.MaxChannels-1)
+			return invalid("map cannot have channel %d, only 0 to %d, or %d for none", channel, driver.MaxChannels-1, driver.Unmapped)
 		}
 		if exclusive && slices.Contains(m[:i], channel) {
 			return invalid("map has channel %d twice", channel)

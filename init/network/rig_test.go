@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"aes67os/init/network/acd"
 	"aes67os/init/network/arp"
 	"aes67os/init/network/dhcp"
+	"aes67os/test/logs"
 	"aes67os/test/netns"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,13 +30,7 @@ import (
 
 // TestMain runs the tests in a network namespace, for the manager's goroutines open
 // sockets whenever they want.
-func TestMain(m *testing.M) {
-	if err := netns.Isolate(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { netns.Main(m) }
 
 // timeout ends a test that waits for what does not come. No test depends on its length.
 const timeout = 20 * time.Second
@@ -288,7 +282,7 @@ type box struct {
 	*network.Manager
 	t      *testing.T
 	resolv string
-	log    *logBuffer
+	log    logs.Buffer
 }
 
 // run starts a manager of the cables' ends.
@@ -298,12 +292,12 @@ func run(t *testing.T, config network.Config, cables ...*cable) *box {
 	for _, c := range cables {
 		ours[c.name] = true
 	}
-	b := &box{t: t, resolv: filepath.Join(t.TempDir(), "resolv.conf"), log: new(logBuffer)}
+	b := &box{t: t, resolv: filepath.Join(t.TempDir(), "resolv.conf")}
 	m, err := network.New(network.Options{
 		Config:     config,
 		Hostname:   "aes67-000001",
 		ResolvConf: b.resolv,
-		Log:        slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:        slog.New(slog.NewTextHandler(&b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Managed:    func(name string) bool { return ours[name] },
 		Timings:    quick(),
 	})
@@ -321,7 +315,7 @@ func run(t *testing.T, config network.Config, cables ...*cable) *box {
 		cancel()
 		<-done
 		if t.Failed() {
-			t.Logf("the box's log:\n%s", b.log)
+			t.Logf("the box's log:\n%s", &b.log)
 		}
 	})
 	return b
@@ -427,22 +421,4 @@ func routes(t *testing.T, c *cable) []string {
 		all = append(all, fmt.Sprintf("%s src %s metric %+d", text, r.Src, r.Priority-l.Attrs().Index))
 	}
 	return all
-}
-
-// logBuffer is a buffer for many writers.
-type logBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"aes67os/test/logs"
 	"aes67os/test/netns"
 )
 
@@ -47,7 +48,7 @@ type Daemon struct {
 	// Client speaks to it, and to others, from inside its namespace.
 	Client  *http.Client
 	process *exec.Cmd
-	log     *logBuffer
+	log     logs.Buffer
 	stop    func() error
 }
 
@@ -59,7 +60,7 @@ const port = "8080"
 func Start(t netns.T, program string, in *netns.Namespace, config map[string]any, flags ...string) *Daemon {
 	t.Helper()
 	dir := t.TempDir()
-	d := &Daemon{t: t, Config: filepath.Join(dir, "daemon.conf"), Status: filepath.Join(dir, "status.json"), log: new(logBuffer)}
+	d := &Daemon{t: t, Config: filepath.Join(dir, "daemon.conf"), Status: filepath.Join(dir, "status.json")}
 	members := map[string]any{"syslog_proto": "none", "log_severity": 1, "status_file": d.Status, "sap_mcast_addr": "239.255.255.255", "sap_interval": 30}
 	for name, value := range config {
 		members[name] = value
@@ -78,7 +79,7 @@ func Start(t netns.T, program string, in *netns.Namespace, config map[string]any
 // StartWith is Start with a configuration file that exists.
 func StartWith(t netns.T, program string, in *netns.Namespace, file string, flags ...string) *Daemon {
 	t.Helper()
-	d := &Daemon{t: t, Config: file, log: new(logBuffer)}
+	d := &Daemon{t: t, Config: file}
 	d.start(program, in, flags)
 	return d
 }
@@ -92,7 +93,7 @@ func (d *Daemon) start(program string, in *netns.Namespace, flags []string) {
 	d.t.Cleanup(func() { ready.Close() })
 	c := exec.Command(program, append([]string{"-c", d.Config}, flags...)...)
 	c.Env = append(os.Environ(), "NOTIFY_SOCKET="+ready.LocalAddr().String())
-	c.Stderr = d.log
+	c.Stderr = &d.log
 	// The thread that starts it may end before the test does.
 	in.Start(c)
 	d.process = c
@@ -113,7 +114,7 @@ func (d *Daemon) start(program string, in *netns.Namespace, flags []string) {
 			d.t.Errorf("aes67d: %v", err)
 		}
 		if d.t.Failed() {
-			d.t.Logf("log of aes67d:\n%s", d.log)
+			d.t.Logf("log of aes67d:\n%s", d.Log())
 		}
 	})
 	if err := ready.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
@@ -200,22 +201,4 @@ func Until(t netns.T, what string, so func() bool) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-}
-
-// logBuffer is a buffer for a process's output.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(b)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -3,7 +3,9 @@ package interop
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"aes67os/test/aes67d"
@@ -49,12 +51,8 @@ func TestDamagedConfiguration(t *testing.T) {
 func TestWithoutDriver(t *testing.T) {
 	t.Parallel()
 	one, _ := pair(t)
-	d := aes67d.Start(t, program, one, nil)
-	var got struct {
-		Name      string
-		Available bool
-		Error     string
-	}
+	d := aes67d.Start(t, program, one, nil, "-driver", "ravenna")
+	var got driverState
 	aes67d.Until(t, "the driver was looked for", func() bool {
 		d.Get("/api/driver", &got)
 		return strings.Contains(got.Error, "kernel module")
@@ -66,6 +64,36 @@ func TestWithoutDriver(t *testing.T) {
 	if b, err := os.ReadFile(d.Status); err != nil || !strings.Contains(string(b), `"Mic"`) {
 		t.Errorf("saved %q, %v; want the source", b, err)
 	}
+}
+
+// driverState is what /api/driver answers.
+type driverState struct {
+	Name      string
+	Available bool
+	Error     string
+}
+
+// TestChoosesDriver has the daemon take its own driver, as there is no kernel module, and
+// go on when the engine of that ends.
+func TestChoosesDriver(t *testing.T) {
+	t.Parallel()
+	one, _ := pair(t)
+	d := aes67d.Start(t, program, one, nil)
+	works := func() bool {
+		var got driverState
+		d.Get("/api/driver", &got)
+		return got == driverState{Name: "userspace", Available: true}
+	}
+	aes67d.Until(t, "the driver works", works)
+	engine, err := strconv.Atoi(strings.TrimSpace(one.Run("pgrep", "-P", strconv.Itoa(d.PID()))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(engine, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	aes67d.Until(t, "the end of the engine is told", func() bool { return strings.Contains(d.Log(), "signal: killed") })
+	aes67d.Until(t, "the driver works again", works)
 }
 
 // TestPortsMove changes the ports of both servers while the daemon runs.
