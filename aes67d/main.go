@@ -3,16 +3,23 @@
 // API is asked to. It takes the place of the known AES67 daemon for Linux.
 //
 // It runs on any Linux, under systemd or under the appliance's init.
+//
+// "aes67d test" finds out what a host can do. "aes67d engine" is the part of the daemon that
+// moves audio, which starts it.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"aes67os/aes67d/daemon"
+	"aes67os/aes67d/platform"
 	"aes67os/service"
 )
 
@@ -20,12 +27,17 @@ import (
 var version = "devel"
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == daemon.EngineCommand {
-		if err := daemon.Engine(); err != nil {
-			fmt.Fprintln(os.Stderr, "aes67d engine:", err)
-			os.Exit(1)
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case daemon.EngineCommand:
+			if err := daemon.Engine(); err != nil {
+				fmt.Fprintln(os.Stderr, "aes67d engine:", err)
+				os.Exit(1)
+			}
+			return
+		case "test":
+			os.Exit(test(os.Args[2:]))
 		}
-		return
 	}
 	o := daemon.Options{Version: version}
 	flag.StringVar(&o.ConfigFile, "c", "/etc/daemon.conf", "configuration `file`; without the file the defaults hold")
@@ -37,4 +49,25 @@ func main() {
 	service.Main("aes67d", version, func(ctx context.Context, _ *slog.Logger) error {
 		return daemon.Run(ctx, o)
 	})
+}
+
+// test is "aes67d test": 0 if the host can do what was asked, 1 if it cannot or that could not
+// be found out, 2 for arguments that make no sense.
+func test(arguments []string) (status int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	err := platform.Main(ctx, arguments, os.Stdout, log)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, platform.ErrFailed): // it has told
+		return 1
+	case errors.Is(err, platform.ErrUsage):
+		status = 2
+	default:
+		status = 1
+	}
+	fmt.Fprintln(os.Stderr, "aes67d test:", err)
+	return status
 }
