@@ -40,10 +40,12 @@ func x8664() Board {
 			"intel_lpss_pci", "i2c_i801", "i2c_piix4", "intel_pmc_core", "idma64", "pinctrl_*",
 			"efivarfs",
 
-			// Sound.
+			// Sound: onboard, USB, PCI Express, virtual machines. Not RME's PCI cards, whose
+			// samples are not interleaved as the userspace driver needs them.
 			"snd_hda_intel", "snd_hda_codec_realtek", "snd_hda_codec_generic", "snd_hda_codec_hdmi", "snd_hda_codec_conexant",
 			"snd_hda_codec_analog", "snd_hda_codec_via", "snd_hda_codec_idt", "snd_hda_codec_cirrus", "snd_hda_codec_ca0110",
-			"snd_hda_codec_ca0132", "snd_hda_codec_cmedia", "snd_hda_codec_si3054",
+			"snd_hda_codec_ca0132", "snd_hda_codec_cmedia", "snd_hda_codec_si3054", "snd_hda_codec_cs8409",
+			"snd_usb_caiaq", "snd_usb_hiface", "snd_oxygen", "snd_virtuoso", "virtio_snd",
 
 			// The USB gadget's controllers.
 			"dwc3", "dwc3_pci", "intel_xhci_usb_role_switch",

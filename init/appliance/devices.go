@@ -2,10 +2,14 @@ package appliance
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 
+	"aes67os/board"
 	"aes67os/init/modules"
 	"aes67os/init/power"
 	"aes67os/init/storage"
@@ -18,6 +22,8 @@ type devices struct {
 	loader *modules.Loader
 	log    *slog.Logger
 	button func()
+	// dev is /dev but in tests.
+	dev string
 	// settled is called when the drivers of all devices there were are loaded.
 	settled func()
 
@@ -32,7 +38,7 @@ type devices struct {
 
 func newDevices(loader *modules.Loader, log *slog.Logger, button func()) *devices {
 	return &devices{
-		loader: loader, log: log, button: button, settled: func() {},
+		loader: loader, log: log, button: button, dev: "/dev", settled: func() {},
 		proceed: make(chan struct{}),
 		block:   make(chan struct{}, 1), net: make(chan struct{}, 1),
 	}
@@ -55,10 +61,14 @@ func (d *devices) run(ctx context.Context, listener *uevent.Listener, byName []s
 			}
 		}
 		d.watchButtons(ctx)
+		d.giveAllToAudio()
 		d.lookAround()
 		d.settled()
 	}()
-	lost := func() { go d.lookAround() }
+	lost := func() {
+		d.giveAllToAudio()
+		go d.lookAround()
+	}
 	err := listener.Run(ctx, func(e uevent.Event) { d.event(ctx, e, load) }, lost)
 	close(load)
 	if ctx.Err() == nil {
@@ -95,6 +105,31 @@ func (d *devices) event(ctx context.Context, e uevent.Event, load chan<- string)
 		tell(d.net)
 	case "input":
 		d.watchButton(ctx, filepath.Base(e.Env["DEVNAME"]))
+	case "sound", "ptp":
+		if name := e.Env["DEVNAME"]; name != "" {
+			d.giveToAudio(filepath.Join(d.dev, name))
+		}
+	}
+}
+
+// audioNodes are the devices that aes67d uses: sound cards, and the clocks of network cards.
+var audioNodes = []string{"snd/*", "ptp*"}
+
+// giveAllToAudio gives aes67d what devices there are.
+func (d *devices) giveAllToAudio() {
+	for _, pattern := range audioNodes {
+		nodes, _ := filepath.Glob(filepath.Join(d.dev, pattern))
+		for _, n := range nodes {
+			d.giveToAudio(n)
+		}
+	}
+}
+
+// giveToAudio lets aes67d use a device, which the kernel gives to root alone.
+func (d *devices) giveToAudio(node string) {
+	err := errors.Join(os.Chown(node, 0, board.AudioUID), os.Chmod(node, 0o660))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may be gone already
+		d.log.Warn("give a device to aes67d: " + err.Error())
 	}
 }
 

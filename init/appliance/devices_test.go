@@ -2,8 +2,11 @@ package appliance
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -57,6 +60,47 @@ func TestEventDoesNotWait(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	d.event(ended, uevent.Event{Action: "add", Env: map[string]string{"MODALIAS": "pci:v1"}}, make(chan string))
+}
+
+// aes67d has no rights to devices but those that it is given.
+func TestDevicesForAudio(t *testing.T) {
+	dev := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dev, "snd"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	nodes := []string{"snd/pcmC0D0p", "snd/pcmC1D0p", "ptp0", "ptp1", "sda"}
+	for _, n := range nodes {
+		if err := os.WriteFile(filepath.Join(dev, n), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := newDevices(nil, slog.New(slog.NewTextHandler(t.Output(), nil)), nil)
+	d.dev = dev
+	given := func(want ...string) {
+		t.Helper()
+		for _, n := range nodes {
+			info, err := os.Stat(filepath.Join(dev, n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			group, mode := info.Sys().(*syscall.Stat_t).Gid, info.Mode().Perm()
+			if ok := group == board.AudioUID && mode == 0o660; ok != slices.Contains(want, n) {
+				t.Errorf("%s has group %d and mode %o; given to aes67d are to be %v", n, group, mode, want)
+			}
+		}
+	}
+	for _, e := range []map[string]string{
+		{"SUBSYSTEM": "sound", "DEVNAME": "snd/pcmC1D0p"},
+		{"SUBSYSTEM": "sound"}, // the card itself, which has no node
+		{"SUBSYSTEM": "sound", "DEVNAME": "snd/unplugged"},
+		{"SUBSYSTEM": "ptp", "DEVNAME": "ptp1"},
+		{"SUBSYSTEM": "block", "DEVNAME": "sda"},
+	} {
+		d.event(t.Context(), uevent.Event{Action: "add", Env: e}, nil)
+	}
+	given("snd/pcmC1D0p", "ptp1")
+	d.giveAllToAudio()
+	given("snd/pcmC0D0p", "snd/pcmC1D0p", "ptp0", "ptp1")
 }
 
 func TestGoOn(t *testing.T) {
