@@ -10,6 +10,10 @@
 // aes67d is measured apart from the image, in network namespaces of this host, with the
 // driver that moves no audio. Its REST API takes turns with an HTTP server that does
 // nothing but write and answer as many bytes.
+//
+// Audio is measured in network namespaces, too, with the real driver: packets as they come
+// out of a cable, beside GStreamer and PipeWire doing the same, the clock beside ptp4l, and
+// how long samples take. docs/performance.md tells how each figure comes about.
 package main
 
 import (
@@ -24,6 +28,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"aes67os/board"
@@ -37,30 +42,49 @@ import (
 func main() {
 	name := flag.String("board", board.All()[0].Name, "the board")
 	runs := flag.Int("runs", 5, "how often to boot each system")
-	only := flag.String("only", "", "measure only the `part` system, which boots the image, or daemon, which needs root")
+	long := flag.Bool("long", false, "measure the latency of audio for 10 minutes, not 20 seconds")
+	only := flag.String("only", "", "measure only the `part` system, which boots the image, daemon or audio, which need root, or of the latter only audio/streams, audio/clock or audio/latency")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *only, *name, *runs); err != nil {
+	parts := []part{
+		{"system", func(ctx context.Context) error { return runSystem(ctx, *name, *runs) }},
+		{"daemon", runDaemon},
+		{"audio/streams", runStreams},
+		{"audio/clock", runClock},
+		{"audio/latency", func(ctx context.Context) error { return runLatency(ctx, *long) }},
+	}
+	if err := run(ctx, parts, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, only, board string, runs int) error {
-	switch only {
-	case "system":
-		return runSystem(ctx, board, runs)
-	case "daemon":
-		return runDaemon(ctx)
-	case "":
-		if err := runSystem(ctx, board, runs); err != nil {
-			return err
+// part is something that can be measured by itself.
+type part struct {
+	name string
+	run  func(context.Context) error
+}
+
+// run measures the parts that have this name, or one that begins so up to a slash; all if
+// it is empty.
+func run(ctx context.Context, parts []part, only string) error {
+	done := 0
+	for _, p := range parts {
+		if only != "" && p.name != only && !strings.HasPrefix(p.name, only+"/") {
+			continue
 		}
-		fmt.Println()
-		return runDaemon(ctx)
+		if done++; done > 1 {
+			fmt.Println()
+		}
+		if err := p.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
 	}
-	return fmt.Errorf("there is no part %q, only system and daemon", only)
+	if done == 0 {
+		return fmt.Errorf("there is no part %q", only)
+	}
+	return nil
 }
 
 // row is a line of the table.

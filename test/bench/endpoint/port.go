@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"aes67os/driver/userspace/media"
+	"aes67os/driver/userspace/port"
+)
+
+// Samples go in and out each period. Those that go in are the next to become due, so far
+// ahead that they are there in time although the thread may wake late. Those that come out
+// are those that have become due meanwhile. All in samples.
+const (
+	period = 12
+	ahead  = 2 * period
+	// linkOffset of the sink: packets have 48, and as long again for the way.
+	linkOffset = 96
+)
+
+// The channels with something in them. On one a sample tells its position, on the other
+// the time at which it was put in, in microseconds; both in 24 bits.
+const (
+	positions = iota
+	times
+	used
+)
+
+// mask is what a sample can tell.
+const mask = 1<<24 - 1
+
+// each calls step with the positions before now + ahead, each period, on a thread that is
+// on time.
+func each(ctx context.Context, d port.Device, ahead int64, step func(from, to int64)) {
+	d.Thread()
+	var next int64
+	for ctx.Err() == nil {
+		m := d.Clock.Mapping()
+		if m == nil {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		now := media.Position(m.PTPAt(media.Now()), d.Rate)
+		end := now - now%period + ahead
+		if end-next > int64(d.Rate)/4 || next > end { // it begins, or the clock has jumped
+			next = end - period
+		}
+		if next < end {
+			step(next, end)
+			next = end
+		}
+		d.Sleep(m.LocalAt(media.TimeOf(now-now%period+period, d.Rate)))
+	}
+}
+
+// input puts samples in.
+type input struct{}
+
+func (input) Name() string { return "input" }
+
+// Run implements port.Port.
+func (input) Run(ctx context.Context, d port.Device) error {
+	var samples [used][1]int32
+	each(ctx, d, ahead, func(from, to int64) {
+		samples[times][0] = int32(media.Now()/1000) << 8
+		for p := from; p < to; p++ {
+			samples[positions][0] = int32(p) << 8
+			for c := range samples {
+				d.Playback.Write(c, p, samples[c][:])
+			}
+		}
+	})
+	return nil
+}
+
+// result is what was found.
+type result struct {
+	// Samples were compared, of which Wrong are not what was put in, most likely silent.
+	Samples, Wrong int64
+	// Latency counts the others by the time from when they were put in until they were
+	// taken out, in microseconds; the last has all longer ones, too.
+	Latency []int64
+}
+
+// output takes samples out.
+type output struct {
+	length time.Duration
+	found  chan<- result
+}
+
+func (*output) Name() string { return "output" }
+
+// Run implements port.Port.
+func (o *output) Run(ctx context.Context, d port.Device) error {
+	r := result{Latency: make([]int64, 20_000)}
+	var samples [used][1]int32
+	var begin int64 // a second after the first sample
+	each(ctx, d, 0, func(from, to int64) {
+		now := media.Now()
+		for p := from; p < to; p++ {
+			for c := range samples {
+				d.Capture.Read(c, p, samples[c][:])
+			}
+			right := samples[positions][0] == int32(p-linkOffset)<<8
+			if begin == 0 && right {
+				begin = now + int64(time.Second)
+			}
+			if begin == 0 || now < begin {
+				continue
+			}
+			r.Samples++
+			if right {
+				latency := (now/1000 - int64(samples[times][0]>>8)) & mask
+				r.Latency[min(latency, int64(len(r.Latency)-1))]++
+			} else {
+				r.Wrong++
+			}
+		}
+		if begin != 0 && now >= begin+int64(o.length) && o.found != nil {
+			o.found <- r
+			o.found = nil
+		}
+	})
+	return nil
+}
