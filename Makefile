@@ -7,13 +7,14 @@ FIRMWARE = go run ./firmware
 # What the build and the tests need beyond Go, as Debian packages.
 IMAGE_PACKAGES = ca-certificates debian-archive-keyring git
 RUN_PACKAGES = qemu-system-x86 ovmf qemu-system-arm
-TEST_PACKAGES = $(RUN_PACKAGES) u-boot-tools device-tree-compiler dosfstools mtools gcc libc6-dev chromium curl e2fsprogs iproute2 systemd \
-	dbus avahi-daemon avahi-utils tshark ffmpeg gstreamer1.0-tools gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
+TEST_PACKAGES = $(RUN_PACKAGES) u-boot-tools device-tree-compiler dosfstools mtools gcc libc6-dev chromium curl e2fsprogs iproute2 procps systemd \
+	dbus avahi-daemon avahi-utils tshark ffmpeg linuxptp pipewire pipewire-bin \
+	gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help image images debug-image run test unit race fuzz e2e reproducible lint bench install uninstall clean image-packages run-packages test-packages
+.PHONY: help image images debug-image run test unit race fuzz e2e soak reproducible lint bench install uninstall clean image-packages run-packages test-packages
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,8 +53,15 @@ fuzz: ## fuzz every parser that reads the network for a while (FUZZTIME, FUZZED=
 images: image-packages ## build the image of every board
 	@for b in $(BOARDS); do $(FIRMWARE) build -board $$b || exit 1; done
 
+# One package after the other: a busy machine loses audio.
 e2e: test-packages images debug-image
-	go test -count=1 -v -timeout 20m ./test/...
+	go test -count=1 -v -p 1 -timeout 20m ./test/...
+
+SOAK ?= 10m
+
+soak: test-packages image debug-image ## audio for hours: what 'make test' does for seconds, for SOAK (10m) each
+	AES67OS_SOAK=$(SOAK) go test -count=1 -v -p 1 -timeout 6h ./test/audio ./test/e2e -run 'TestBitExact|TestAudio'
+	go run ./test/bench -only audio/latency -long
 
 reproducible: images ## build every image twice from one commit and compare
 	@for b in $(BOARDS); do rm -rf out/again; $(FIRMWARE) build -board $$b -out out/again && \
