@@ -35,7 +35,8 @@ func nanopiNEO2() Board {
 		},
 		// The watchdog, for a kernel that does not come up: reset the whole chip (0x14),
 		// after 16 s, which is the longest, and on (0x18), begin (0x10). Offsets are from
-		// 0x01c20ca0; Allwinner H5 user manual §4.6. init takes over within that time.
+		// 0x01c20ca0; Allwinner H5 user manual, registers WDOG0_*. init takes over within
+		// that time.
 		BeforeStart: []string{"mw.l 0x01c20cb4 0x1", "mw.l 0x01c20cb8 0xb1", "mw.l 0x01c20cb0 0x14af"},
 	}
 	b.Cmdline = "console=ttyS0,115200 quiet panic=10"

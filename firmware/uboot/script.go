@@ -20,9 +20,9 @@ import (
 	"aes67os/firmware/fit"
 )
 
-// Where things are in memory, which begins at 0x40000000 on all boards. The slot file
-// has 58 MiB, up to where KernelAddress' neighbour, the device tree, goes; that address
-// is U-Boot's own custom for Allwinner.
+// Where things are in memory, which begins at 0x40000000 on all boards and has 512 MiB
+// at least. U-Boot itself is at its end. Below 0x4a000000, which is U-Boot's bootm_size for
+// Allwinner, it puts the initramfs and the kernel's own copy of the device tree.
 const (
 	// KernelAddress is where the kernel is unpacked to: a multiple of 2 MiB, so that
 	// it runs in place.
@@ -51,8 +51,7 @@ const (
 // Partitions are the numbers, from 1, of partitions on the disk.
 type Partitions struct{ State, SlotA, SlotB int }
 
-// script begins with what was tried at length in QEMU: reading the state, of which one
-// copy may be torn, and counting. The second copy is written first, so that there is a
+// script reads the state, of which one copy may be torn, counts, and starts. The second copy is written first, so that there is a
 // whole one at any time.
 var script = template.Must(template.New("").Parse(`echo "aes67os: {{.Board}}"
 setenv slot a; setenv good a; setenv left 0
