@@ -29,11 +29,18 @@ func Serve(conn io.ReadWriteCloser, d driver.Driver, log *slog.Logger) error {
 		} else if err != nil {
 			return fmt.Errorf("read from the daemon: %w", err)
 		}
-		methods.Go(func() {
+		answer := func() {
 			a := s.do(ctx, &r)
 			a.ID = r.ID
 			s.send(a)
-		})
+		}
+		if r.quick() {
+			// On this thread, one after the other: however many ask, audio keeps the other
+			// processors.
+			answer()
+		} else {
+			methods.Go(answer)
+		}
 	}
 }
 

@@ -36,6 +36,11 @@ type request struct {
 	Handle  driver.Handle     `json:",omitempty"`
 }
 
+// quick tells whether the method only looks at something.
+func (r *request) quick() bool {
+	return r.Method == methodStatus || r.Method == methodFigures || r.Method == methodClock
+}
+
 // answer has what the method of the request has returned; with ID 0 it is an event.
 type answer struct {
 	ID      uint64

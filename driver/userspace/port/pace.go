@@ -8,11 +8,11 @@ import (
 const (
 	// lead is how far ahead of now a port writes that generates: longer than a process
 	// without any rights is ever kept waiting on a host that works at all.
-	lead = 50 * time.Millisecond
+	lead = 80 * time.Millisecond
 	// lag is how far behind now a recorder reads, for the same reason.
-	lag = 50 * time.Millisecond
+	lag = 80 * time.Millisecond
 	// unhurried is how often a port wakes that has so much time.
-	unhurried = 10 * time.Millisecond
+	unhurried = 40 * time.Millisecond
 	// hurried is how often one wakes that adds to the latency of a connection.
 	hurried = time.Millisecond
 	// stretch bounds how many samples are handled at once.

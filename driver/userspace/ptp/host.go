@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"aes67os/driver/userspace/media"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -102,7 +104,7 @@ func readClocks() reading {
 	for try := range 3 {
 		r := reading{raw: readClock(unix.CLOCK_MONOTONIC_RAW)}
 		r.real = readClock(unix.CLOCK_REALTIME)
-		r.mono = readClock(unix.CLOCK_MONOTONIC)
+		r.mono = media.Now()
 		r.width = readClock(unix.CLOCK_MONOTONIC_RAW) - r.raw
 		r.raw += r.width / 2
 		if try == 0 || r.width < best.width {

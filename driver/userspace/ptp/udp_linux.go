@@ -43,7 +43,6 @@ type udp struct {
 	// and the buffers.
 	misses      int
 	oob, newest [timestamp.ControlSizeBytes]byte
-	closed      chan struct{}
 	once        sync.Once
 }
 
@@ -53,7 +52,7 @@ func openUDP(ctx context.Context, name string, dscp uint8, h *host) (wire, error
 	if err != nil {
 		return nil, fmt.Errorf("find the network interface: %w", err)
 	}
-	u := &udp{ifi: ifi, host: h, closed: make(chan struct{})}
+	u := &udp{ifi: ifi, host: h}
 	if u.event, err = u.listen(ctx, eventPort, dscp); err != nil {
 		return nil, err
 	}
@@ -272,8 +271,7 @@ func (u *udp) SendGeneral(b []byte, to netip.Addr) error {
 
 // Receive implements wire.
 func (u *udp) Receive(deliver func(packet)) error {
-	packets := make(chan packet)
-	errs := make(chan error, 3)
+	errs := make(chan error, 2)
 	var readers sync.WaitGroup
 	defer readers.Wait()
 	defer u.Close()
@@ -285,11 +283,7 @@ func (u *udp) Receive(deliver func(packet)) error {
 					errs <- fmt.Errorf("receive: %w", err)
 					return
 				}
-				select {
-				case packets <- p:
-				case <-u.closed:
-					return
-				}
+				deliver(p)
 			}
 		})
 	}
@@ -297,8 +291,6 @@ func (u *udp) Receive(deliver func(packet)) error {
 	defer check.Stop()
 	for {
 		select {
-		case p := <-packets:
-			deliver(p)
 		case err := <-errs:
 			return err
 		case <-check.C:
@@ -341,7 +333,6 @@ func (u *udp) generalReader() func() (packet, error) {
 // Close implements wire.
 func (u *udp) Close() {
 	u.once.Do(func() {
-		close(u.closed)
 		u.stamps.close() // as long as there is a socket
 		u.event.Close()
 		u.general.Close()

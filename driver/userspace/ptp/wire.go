@@ -54,8 +54,8 @@ type wire interface {
 	SendEvent(b []byte, to netip.Addr) (stamp int64, stamped bool, err error)
 	// SendGeneral sends a message to port 320.
 	SendGeneral(b []byte, to netip.Addr) error
-	// Receive has every packet delivered, by one goroutine at a time, until the
-	// wire is closed or the interface has gone, and tells why.
+	// Receive has every packet delivered, by several goroutines, until the wire is closed or
+	// the interface has gone, and tells why.
 	Receive(deliver func(packet)) error
 	// Close makes Receive return. It may be called more than once.
 	Close()

@@ -10,7 +10,7 @@ import (
 const (
 	// turnInterval is how often a thread goes through Go's scheduler, whose monitor looks
 	// for those that have not for 10 ms. It costs some 20 µs.
-	turnInterval = 8e6
+	turnInterval = 9e6
 	// busyLimit is how long a thread may go on without having nothing to do, and breath
 	// how long it then rests.
 	busyLimit = 100e6

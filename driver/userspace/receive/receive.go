@@ -40,7 +40,7 @@ import (
 
 // Intervals of what is not done for each packet.
 const (
-	cleanInterval = 10 * time.Millisecond
+	cleanInterval = 50 * time.Millisecond
 	watchInterval = time.Second
 )
 

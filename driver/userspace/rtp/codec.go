@@ -25,27 +25,42 @@ func Encode(codec driver.Codec, payload []byte, channel, channels int, samples [
 	at, step := channel*word, channels*word
 	switch codec {
 	case driver.L16:
-		for _, s := range samples {
-			binary.BigEndian.PutUint16(payload[at:], uint16(s>>16))
-			at += step
-		}
+		encode16(payload, at, step, samples)
 	case driver.L24:
-		for _, s := range samples {
-			b := payload[at : at+3]
-			b[0], b[1], b[2] = byte(s>>24), byte(s>>16), byte(s>>8)
-			at += step
-		}
+		encode24(payload, at, step, samples)
 	case driver.AM824:
 		first := uint32(0)
 		if channel%2 == 0 {
 			first = frame
 		}
-		for _, s := range samples {
-			audio := uint32(s) >> 8
-			label := first | parity*uint32(bits.OnesCount32(audio)&1)
-			binary.BigEndian.PutUint32(payload[at:], label<<24|audio)
-			at += step
-		}
+		encode824(payload, at, step, first, samples)
+	}
+}
+
+// Each loop is a function of its own, for the compiler to keep what it needs in registers: they
+// take half the time.
+
+func encode16(payload []byte, at, step int, samples []int32) {
+	for _, s := range samples {
+		binary.BigEndian.PutUint16(payload[at:], uint16(s>>16))
+		at += step
+	}
+}
+
+func encode24(payload []byte, at, step int, samples []int32) {
+	for _, s := range samples {
+		b := payload[at : at+3]
+		b[0], b[1], b[2] = byte(s>>24), byte(s>>16), byte(s>>8)
+		at += step
+	}
+}
+
+func encode824(payload []byte, at, step int, first uint32, samples []int32) {
+	for _, s := range samples {
+		audio := uint32(s) >> 8
+		label := first | parity*uint32(bits.OnesCount32(audio)&1)
+		binary.BigEndian.PutUint32(payload[at:], label<<24|audio)
+		at += step
 	}
 }
 
@@ -58,24 +73,32 @@ func Decode(codec driver.Codec, payload []byte, channel, channels int, samples [
 	at, step := channel*word, channels*word
 	switch codec {
 	case driver.L16:
-		for i := range samples {
-			samples[i] = int32(binary.BigEndian.Uint16(payload[at:])) << 16
-			at += step
-		}
+		decode16(payload, at, step, samples)
 	case driver.L24:
-		for i := range samples {
-			if at+4 <= len(payload) { // a word is read at once, unless it is the last
-				samples[i] = int32(binary.BigEndian.Uint32(payload[at:]) &^ 0xff)
-			} else {
-				b := payload[at : at+3]
-				samples[i] = int32(b[0])<<24 | int32(b[1])<<16 | int32(b[2])<<8
-			}
-			at += step
-		}
+		decode24(payload, at, step, samples)
 	case driver.AM824:
-		for i := range samples {
-			samples[i] = int32(binary.BigEndian.Uint32(payload[at:]) << 8)
-			at += step
-		}
+		decode824(payload, at, step, samples)
+	}
+}
+
+func decode16(payload []byte, at, step int, samples []int32) {
+	for i := range samples {
+		samples[i] = int32(binary.BigEndian.Uint16(payload[at:])) << 16
+		at += step
+	}
+}
+
+func decode24(payload []byte, at, step int, samples []int32) {
+	for i := range samples {
+		b := payload[at : at+3]
+		samples[i] = int32(b[0])<<24 | int32(b[1])<<16 | int32(b[2])<<8
+		at += step
+	}
+}
+
+func decode824(payload []byte, at, step int, samples []int32) {
+	for i := range samples {
+		samples[i] = int32(binary.BigEndian.Uint32(payload[at:]) << 8)
+		at += step
 	}
 }

@@ -228,11 +228,12 @@ func TestClear(t *testing.T) {
 				d.ring.Write(5, p, []int32{1})
 			}
 		}
-		d.after(15 * time.Millisecond) // it begins
+		interval := cleanInterval.Milliseconds() * 48 // in samples
+		d.after(cleanInterval * 3 / 2)                // it begins
 		fill(start-size/2, start+size/2)
-		d.after(100 * time.Millisecond)
-		now := start + 48*115
-		if got := silent(start-size/4+960, now-size/4-480); got != 1 {
+		d.after(10 * cleanInterval)
+		now := start + interval*23/2
+		if got := silent(start-size/4+2*interval, now-size/4-interval); got != 1 {
 			t.Errorf("%v of what is past is silent; want all", got)
 		}
 		if got := silent(now-size/4, start+size/2); got != 0 {
@@ -242,7 +243,7 @@ func TestClear(t *testing.T) {
 		changed := *m
 		changed.PTP -= int64(time.Hour)
 		d.clock.Set(&changed)
-		d.after(15 * time.Millisecond)
+		d.after(cleanInterval * 3 / 2)
 		if got := silent(0, size); got != 1 {
 			t.Errorf("%v of another time is silent; want all", got)
 		}

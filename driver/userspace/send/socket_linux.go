@@ -24,9 +24,10 @@ var nowhere = [4]byte{224, 0, 0, 0}
 const sendBuffer = 4 << 20
 
 // udp is a socket for any interface, DSCP and TTL: each message says its own. It is an
-// [os.File] for its safe closing while it is used. Package net would bind it elsewhere, and
-// ipv4.PacketConn.WriteBatch takes a net.Addr apart for each packet, and its buffers from a
-// pool that the garbage collector empties.
+// [os.File] for its safe closing while it is used, and one that the runtime does not poll: each
+// packet that has left would be an event for it, to wake up for. Package net would bind it
+// elsewhere, and ipv4.PacketConn.WriteBatch takes a net.Addr apart for each packet, and its
+// buffers from a pool that the garbage collector empties.
 type udp struct {
 	*os.File
 	raw   syscall.RawConn
@@ -40,7 +41,8 @@ type udp struct {
 // openSocket opens a socket that sends from a port, or if another program has that
 // for itself, from any.
 func openSocket(port uint16, log *slog.Logger) (socket, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	// Not SOCK_NONBLOCK, which os.NewFile takes for a wish to have it polled.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open a socket: %w", err)
 	}

@@ -9,6 +9,13 @@ import (
 	"aes67os/driver/userspace/media"
 )
 
+const (
+	// cleanInterval is how often the ring is cleared: as much at once as keeps a processor for a few
+	// hundredths of a millisecond, and seldom, since each time wakes some threads.
+	cleanInterval = 50 * time.Millisecond
+	watchInterval = time.Second
+)
+
 // trouble is what is known of a source's.
 type trouble struct {
 	errors, missed uint64
@@ -19,7 +26,7 @@ type trouble struct {
 // looks for the interfaces, and tells in the log when sources begin and cease to have
 // trouble.
 func (s *Sender) watch(ctx context.Context, r *run) {
-	clean, watch := time.NewTicker(10*time.Millisecond), time.NewTicker(time.Second)
+	clean, watch := time.NewTicker(cleanInterval), time.NewTicker(watchInterval)
 	defer clean.Stop()
 	defer watch.Stop()
 	known, missing := map[*Source]trouble{}, false

@@ -13,7 +13,7 @@ import (
 // are those that have become due meanwhile. All in samples.
 const (
 	period = 12
-	ahead  = 2 * period
+	ahead  = 3 * period
 	// linkOffset of the sink: packets have 48, and as long again for the way.
 	linkOffset = 96
 )
