@@ -90,7 +90,7 @@ func TestBitExact(t *testing.T) {
 		netns.End{Namespace: one, Interface: "eth0", Addresses: []string{oneAddress}},
 		netns.End{Namespace: two, Interface: "eth0", Addresses: []string{twoAddress}})
 	p := newPair(t, one, two, nil)
-	host := newStalls(t)
+	host := watchStalls(t)
 	for _, test := range []struct {
 		name    string
 		streams int

@@ -20,6 +20,7 @@ import (
 
 	"aes67os/test/aes67d"
 	"aes67os/test/netns"
+	"aes67os/test/stalls"
 )
 
 var (
@@ -34,7 +35,7 @@ var (
 
 func TestMain(m *testing.M) {
 	netns.ServeRelay()
-	serveStalls()
+	stalls.Serve()
 	os.Exit(func() int {
 		err := setUp()
 		defer os.RemoveAll(memory)

@@ -19,7 +19,7 @@ func TestRedundancy(t *testing.T) {
 			netns.End{Namespace: two, Interface: "eth1", Addresses: []string{twoAddress2}}),
 	}
 	p := newPair(t, one, two, map[string]any{"interface_name": "eth0,eth1"})
-	host := newStalls(t)
+	host := watchStalls(t)
 	const streams = 8
 	f := format{"L24", 48, generous}
 	both := func() bool {

@@ -3,15 +3,19 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"aes67os/driver/userspace/media"
 	"aes67os/test/netns"
+	"aes67os/test/stalls"
 )
 
 // runLatency measures how long samples take from one driver to another over a cable, from
@@ -32,6 +36,7 @@ func runLatency(ctx context.Context, long bool) error {
 		progress("latency: the sender begins")
 		startEndpoint(t, one, exec.Command(program, "-send", "-local", senderAddress, group))
 		progress(fmt.Sprintf("latency, %v", length))
+		looks := watch(t)
 		c := exec.CommandContext(ctx, program, "-length", length.String(), "-local", receiverAddress, group)
 		var out, log bytes.Buffer
 		c.Stdout, c.Stderr = &out, &log
@@ -44,7 +49,7 @@ func runLatency(ctx context.Context, long bool) error {
 			t.Fatal(err)
 		}
 		progress("")
-		l.print(length)
+		l.print(length, looks())
 	})
 }
 
@@ -71,16 +76,76 @@ func startEndpoint(t *runner, in *netns.Namespace, c *exec.Cmd) {
 	}
 }
 
+// look is the longest that the host has kept the highest priority waiting up to a time, since
+// the look before.
+type look struct {
+	at    int64 // as media.Now has it
+	stall time.Duration
+}
+
+// watch looks for stalls every 100 ms, until the function that it returns asks for what was seen.
+func watch(t *runner) (looks func() []look) {
+	w := stalls.New(t)
+	stop, done := make(chan struct{}), make(chan struct{})
+	var seen []look
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				seen = append(seen, look{media.Now(), w.Most()})
+			}
+		}
+	}()
+	return func() []look {
+		close(stop)
+		<-done
+		return seen
+	}
+}
+
 // latency is what an endpoint tells.
 type latency struct {
-	Samples, Wrong int64
-	// Latency counts samples by microseconds.
+	Begin, Samples int64
+	// Wrong counts samples that were lost, by seconds since Begin.
+	Wrong []int64
+	// Latency counts the others by microseconds.
 	Latency []int64
+}
+
+// enough is the stall that explains a loss: samples are put in half a millisecond before they
+// have to be there.
+const enough = time.Millisecond / 2
+
+// sort tells how many samples were lost in seconds with a stall that explains it, and in how many
+// other seconds how many.
+func (l latency) sort(looks []look) (explained, lost int64, calm int) {
+	for i, n := range l.Wrong {
+		from := l.Begin + int64(i)*int64(time.Second)
+		stalled := slices.ContainsFunc(looks, func(s look) bool {
+			// What was lost shows some milliseconds later.
+			return s.at > from-int64(10*time.Millisecond) && s.at <= from+int64(1100*time.Millisecond) && s.stall >= enough
+		})
+		if stalled {
+			explained += n
+		} else {
+			lost, calm = lost+n, calm+1
+		}
+	}
+	return explained, lost, calm
 }
 
 // quantile is what this share of the samples did not exceed, in milliseconds.
 func (l latency) quantile(share float64) float64 {
-	rest := int64(share * float64(l.Samples-l.Wrong))
+	var all int64
+	for _, n := range l.Latency {
+		all += n
+	}
+	rest := int64(share * float64(all))
 	for us, n := range l.Latency {
 		if rest -= n; rest < 0 {
 			return float64(us) / 1000
@@ -99,10 +164,17 @@ func (l latency) most() (ms float64) {
 	return ms
 }
 
-func (l latency) print(length time.Duration) {
-	print([]row{{"latency, samples in to out, p99.99", l.quantile(0.9999), 3, "ms"}})
+func (l latency) print(length time.Duration, looks []look) {
+	explained, lost, calm := l.sort(looks)
+	print([]row{
+		{"latency, samples in to out, p50", l.quantile(0.5), 3, "ms"},
+		{"latency, samples in to out, p99", l.quantile(0.99), 3, "ms"},
+	})
 	fmt.Printf("\nlatency over a cable, packets of 1 ms, link offset of 2 ms, %v\n", length)
 	fmt.Printf("  %-38s %8s %8s %8s %8s %8s %8s\n", "ms", "p1", "p50", "p99", "p99.9", "p99.99", "max")
 	fmt.Printf("  %-38s %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f\n", "aes67d's engine", l.quantile(0.01), l.quantile(0.5), l.quantile(0.99), l.quantile(0.999), l.quantile(0.9999), l.most())
-	fmt.Printf("  %-38s %8d of %d, limit 0\n", "samples lost", l.Wrong, l.Samples)
+	fmt.Printf("  %-38s %8d of %d, limit 0\n", "samples lost", explained+lost, l.Samples)
+	fmt.Printf("  %-38s %8d in %d of %d seconds\n", fmt.Sprintf("while the host never stalled for %v", enough), lost, calm, len(l.Wrong))
+	longest := slices.MaxFunc(looks, func(a, b look) int { return cmp.Compare(a.stall, b.stall) })
+	fmt.Printf("  %-38s %8.3f ms\n", "the host's longest stall", longest.stall.Seconds()*1000)
 }

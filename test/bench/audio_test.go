@@ -75,12 +75,32 @@ func TestToGroups(t *testing.T) {
 }
 
 func TestLatency(t *testing.T) {
-	l := latency{Samples: 1010, Wrong: 10, Latency: make([]int64, 20_000)}
+	l := latency{Begin: 5e9, Samples: 1010, Wrong: []int64{3, 0, 7}, Latency: make([]int64, 20_000)}
 	l.Latency[2000], l.Latency[2500], l.Latency[9000] = 500, 499, 1
 	type figures struct{ P1, P50, P999, Most float64 }
 	got := figures{l.quantile(0.01), l.quantile(0.5), l.quantile(0.999), l.most()}
 	if diff := cmp.Diff(figures{2, 2.5, 9, 9}, got); diff != "" {
 		t.Errorf("quantiles (-want +got):\n%s", diff)
+	}
+	type losses struct {
+		explained, lost int64
+		calm            int
+	}
+	for name, test := range map[string]struct {
+		looks []look
+		want  losses
+	}{
+		"no stall":     {[]look{{5.5e9, 100e3}, {7.5e9, 499e3}}, losses{0, 10, 3}},
+		"third second": {[]look{{5.5e9, 100e3}, {7.5e9, 500e3}}, losses{7, 3, 2}},
+		// It may belong to either second.
+		"between two": {[]look{{6.05e9, 1e6}}, losses{3, 7, 1}},
+		"elsewhere":   {[]look{{4.9e9, 1e6}, {8.2e9, 1e6}}, losses{0, 10, 3}},
+	} {
+		var got losses
+		got.explained, got.lost, got.calm = l.sort(test.looks)
+		if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(losses{})); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

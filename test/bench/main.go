@@ -36,10 +36,12 @@ import (
 	"aes67os/firmware/inspect"
 	"aes67os/firmware/qemu"
 	"aes67os/init/api"
+	"aes67os/test/stalls"
 	"aes67os/test/vm"
 )
 
 func main() {
+	stalls.Serve()
 	name := flag.String("board", board.All()[0].Name, "the board")
 	runs := flag.Int("runs", 5, "how often to boot each system")
 	long := flag.Bool("long", false, "measure the latency of audio for 10 minutes, not 20 seconds")

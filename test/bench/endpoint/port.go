@@ -75,8 +75,12 @@ func (input) Run(ctx context.Context, d port.Device) error {
 
 // result is what was found.
 type result struct {
-	// Samples were compared, of which Wrong are not what was put in, most likely silent.
-	Samples, Wrong int64
+	// Begin is the local time (package media) at which it begins to compare.
+	Begin int64
+	// Samples were compared, of which Wrong, of each second since Begin, are not what was put
+	// in, most likely silent.
+	Samples int64
+	Wrong   []int64
 	// Latency counts the others by the time from when they were put in until they were
 	// taken out, in microseconds; the last has all longer ones, too.
 	Latency []int64
@@ -92,9 +96,8 @@ func (*output) Name() string { return "output" }
 
 // Run implements port.Port.
 func (o *output) Run(ctx context.Context, d port.Device) error {
-	r := result{Latency: make([]int64, 20_000)}
+	r := result{Latency: make([]int64, 20_000), Wrong: make([]int64, o.length/time.Second+1)}
 	var samples [used][1]int32
-	var begin int64 // a second after the first sample
 	each(ctx, d, 0, func(from, to int64) {
 		now := media.Now()
 		for p := from; p < to; p++ {
@@ -102,10 +105,10 @@ func (o *output) Run(ctx context.Context, d port.Device) error {
 				d.Capture.Read(c, p, samples[c][:])
 			}
 			right := samples[positions][0] == int32(p-linkOffset)<<8
-			if begin == 0 && right {
-				begin = now + int64(time.Second)
+			if r.Begin == 0 && right {
+				r.Begin = now + int64(time.Second)
 			}
-			if begin == 0 || now < begin {
+			if r.Begin == 0 || now < r.Begin {
 				continue
 			}
 			r.Samples++
@@ -113,10 +116,10 @@ func (o *output) Run(ctx context.Context, d port.Device) error {
 				latency := (now/1000 - int64(samples[times][0]>>8)) & mask
 				r.Latency[min(latency, int64(len(r.Latency)-1))]++
 			} else {
-				r.Wrong++
+				r.Wrong[min(int((now-r.Begin)/int64(time.Second)), len(r.Wrong)-1)]++
 			}
 		}
-		if begin != 0 && now >= begin+int64(o.length) && o.found != nil {
+		if r.Begin != 0 && now >= r.Begin+int64(o.length) && o.found != nil {
 			o.found <- r
 			o.found = nil
 		}
