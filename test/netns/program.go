@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -32,4 +33,37 @@ func (n *Namespace) Background(c *exec.Cmd) (stop func()) {
 	})
 	n.t.Cleanup(stop)
 	return stop
+}
+
+// Itself executes this program once more, as a process that has nothing else to do than one thing
+// and can do that before all others: policy and priority are those of chrt(1), and a variable
+// in its environment tells it. In a test's process things wait for other goroutines and for
+// the garbage collector, tens of milliseconds on a busy machine. It may inherit files, and
+// is to end when its standard input does, at the end of the test.
+func Itself(t T, variable, policy, priority string, files ...*os.File) (in io.Writer, out io.Reader) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("chrt", "--"+policy, priority, self)
+	c.Env = append(os.Environ(), variable+"=1")
+	c.Stderr, c.ExtraFiles = os.Stderr, files
+	input, err := c.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err = c.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		input.Close()
+		if err := c.Wait(); err != nil {
+			t.Errorf("the process for %s: %v", variable, err)
+		}
+	})
+	return input, out
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"sync"
 	"time"
 
@@ -27,9 +26,7 @@ type Impairment struct {
 // netem does the same, but not every kernel has it, and it does not tell which packets it
 // has lost.
 //
-// The one in the middle is a process of its own, all of whose threads have a real-time
-// priority: in a test's process, packets would have to wait for other goroutines and for
-// the garbage collector, tens of milliseconds on a busy machine. See [ServeRelay].
+// The one in the middle is a process of its own. See [ServeRelay].
 type Relay struct {
 	t      T
 	middle *Namespace
@@ -51,35 +48,13 @@ func NewRelay(a, b End) *Relay {
 	middle := New(t)
 	Cable(a, End{Namespace: middle, Interface: "a"})
 	Cable(b, End{Namespace: middle, Interface: "b"})
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command("chrt", "--rr", relayPriority, self)
-	c.Env = append(os.Environ(), relaying+"=1")
-	c.Stderr = os.Stderr
+	var taps []*os.File
 	for _, name := range []string{"a", "b"} {
 		tap := os.NewFile(uintptr(middle.tap(name)), name)
 		defer tap.Close()
-		c.ExtraFiles = append(c.ExtraFiles, tap)
+		taps = append(taps, tap)
 	}
-	in, err := c.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := c.Wait(); err != nil {
-			t.Errorf("a relay of packets: %v", err)
-		}
-	})
+	in, out := Itself(t, relaying, "rr", relayPriority, taps...)
 	r := &Relay{t: t, middle: middle, ask: json.NewEncoder(in), answers: json.NewDecoder(out)}
 	r.Set(Impairment{})
 	return r

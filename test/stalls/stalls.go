@@ -8,8 +8,8 @@ package stalls
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -25,7 +25,7 @@ import (
 // Watch is a process that does nothing but measure stalls, on all processors.
 type Watch struct {
 	t      netns.T
-	ask    *os.File
+	ask    io.Writer
 	answer *bufio.Reader
 }
 
@@ -35,33 +35,8 @@ const watching = "AES67OS_TEST_STALLS"
 // New begins to watch, until the test ends. The program has to call [Serve] before all else.
 func New(t netns.T) *Watch {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command("chrt", "--fifo", "99", self)
-	c.Env = append(os.Environ(), watching+"=1")
-	c.Stderr = os.Stderr
-	in, ask, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	c.Stdin = in
-	out, err := c.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ask.Close()
-		if err := c.Wait(); err != nil {
-			t.Errorf("the process that measures stalls: %v", err)
-		}
-	})
-	return &Watch{t: t, ask: ask, answer: bufio.NewReader(out)}
+	in, out := netns.Itself(t, watching, "fifo", "99")
+	return &Watch{t: t, ask: in, answer: bufio.NewReader(out)}
 }
 
 // Most is the longest that a processor has kept a thread waiting since Most was asked for

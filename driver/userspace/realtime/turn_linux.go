@@ -9,7 +9,7 @@ import (
 // Times in nanoseconds.
 const (
 	// turnInterval is how often a thread goes through Go's scheduler, whose monitor looks
-	// for those that have not for 10 ms. It costs some 20 µs.
+	// for those that have not for 10 ms. It wakes three other threads for a moment.
 	turnInterval = 9e6
 	// busyLimit is how long a thread may go on without having nothing to do, and breath
 	// how long it then rests.

@@ -37,8 +37,8 @@ func Encode(codec driver.Codec, payload []byte, channel, channels int, samples [
 	}
 }
 
-// Each loop is a function of its own, for the compiler to keep what it needs in registers: they
-// take half the time.
+// Each loop is a function of its own, for the compiler to keep what it needs in registers: that of
+// L24 takes two thirds of the time.
 
 func encode16(payload []byte, at, step int, samples []int32) {
 	for _, s := range samples {
