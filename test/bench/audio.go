@@ -81,6 +81,7 @@ func runStreams(ctx context.Context) error {
 		{"GStreamer", newGStreamer, true},
 		{"PipeWire", newPipeWire(samplesPerPacket), true},
 		{"PipeWire in bursts", newPipeWire(1024), false},
+		{"system calls alone", newFloor, false},
 	} {
 		err := measure(ctx, func(t *runner) {
 			c := newCable(t)
