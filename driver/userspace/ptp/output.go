@@ -20,13 +20,17 @@ const (
 	// rateChange is a change of it which is no noise: somebody has begun to slew it.
 	rateReadings = 8
 	rateChange   = 3e-6
+	// near is how long after another a reading says more of its own errors than of the rate:
+	// whoever becomes the master publishes twice within microseconds.
+	near = publishInterval / 2
 )
 
 // output makes mappings of the monotonic clock from lines of raw time.
 type output struct {
 	clock *media.Clock
-	// readings are the last of the host's clocks.
+	// readings are the last of the host's clocks, and raw the rate of raw time by them.
 	readings []reading
+	raw      float64
 	// rate is the last mapping's, without slewing.
 	rate float64
 }
@@ -61,9 +65,12 @@ func (o *output) rest(now reading) {
 // rawRate is how fast raw time runs by the monotonic clock.
 func (o *output) rawRate(now reading) float64 {
 	n := len(o.readings)
-	if n == 0 || now.mono <= o.readings[n-1].mono {
-		o.readings = append(o.readings[:0], now)
-		return 1
+	switch {
+	case n == 0:
+		o.readings, o.raw = append(o.readings, now), 1
+		return o.raw
+	case now.mono-o.readings[n-1].mono < near.Nanoseconds():
+		return o.raw
 	}
 	rate := func(since reading) float64 {
 		return float64(now.raw-since.raw) / float64(now.mono-since.mono)
@@ -76,5 +83,6 @@ func (o *output) rawRate(now reading) float64 {
 	if o.readings = append(o.readings, now); len(o.readings) > rateReadings {
 		o.readings = o.readings[1:]
 	}
-	return long
+	o.raw = long
+	return o.raw
 }

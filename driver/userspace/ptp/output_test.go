@@ -64,6 +64,20 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+// TestNearReadings has a host become the master and publish, and do so again as it would have
+// anyway.
+func TestNearReadings(t *testing.T) {
+	o := output{clock: new(media.Clock)}
+	now := reading{raw: 7e9, mono: 5e9}
+	line := media.Mapping{Local: now.raw, PTP: 1e18, Rate: 1}
+	o.publish(now, line, false)
+	now.raw, now.mono = now.raw+30_500, now.mono+30_000 // half a microsecond of it is wrong
+	o.publish(now, line, false)
+	if got := o.clock.Mapping().Rate; got < 1-1e-6 || got > 1+10e-6 {
+		t.Errorf("after two readings that are 30 µs apart, 500 ns of it wrong, the rate is %v", got)
+	}
+}
+
 // TestRest checks that nothing slews on when the clock is stopped.
 func TestRest(t *testing.T) {
 	o := output{clock: new(media.Clock)}
