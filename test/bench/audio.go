@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
-
-	"aes67os/test/aes67d"
 )
 
 // What all who are compared send and receive: streams of 8 channels of 24 bits at 48 kHz, in
@@ -55,19 +52,10 @@ type performance struct {
 
 // runStreams measures packet gaps and processor time of aes67d and of others.
 func runStreams(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "aes67os-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	progress("build aes67d")
-	program, err := aes67d.Build(ctx, dir, false)
-	if err != nil {
-		return err
-	}
 	var ours performance
 	var all crowd
-	err = measure(ctx, func(t *runner) {
+	err := measure(ctx, func(t *runner) {
+		program := buildDaemon(t)
 		c := newCable(t)
 		d := newDaemons(c, program)
 		ours = c.compete("aes67d", d, true)

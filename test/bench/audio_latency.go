@@ -168,7 +168,7 @@ func (l latency) print(length time.Duration, looks []look) {
 	explained, lost, calm := l.sort(looks)
 	print([]row{
 		{"latency, samples in to out, p50", l.quantile(0.5), 3, "ms"},
-		{"latency, samples in to out, p99", l.quantile(0.99), 3, "ms"},
+		{"latency, samples in to out, p99.99", l.quantile(0.9999), 3, "ms"},
 	})
 	fmt.Printf("\nlatency over a cable, packets of 1 ms, link offset of 2 ms, %v\n", length)
 	fmt.Printf("  %-38s %8s %8s %8s %8s %8s %8s\n", "ms", "p1", "p50", "p99", "p99.9", "p99.99", "max")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"slices"
 	"time"
 
@@ -11,19 +10,10 @@ import (
 
 // runDaemon measures aes67d with the driver that moves no audio.
 func runDaemon(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "aes67os-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	progress("build aes67d")
-	program, err := aes67d.Build(ctx, dir, false)
-	if err != nil {
-		return err
-	}
 	var rest rest
 	var sap, mdns []time.Duration
-	err = measure(ctx, func(t *runner) {
+	err := measure(ctx, func(t *runner) {
+		program := buildDaemon(t)
 		rest = measureREST(t, program)
 		sap, mdns = measureDiscovery(t, program)
 	})
@@ -40,4 +30,14 @@ func runDaemon(ctx context.Context) error {
 	})
 	rest.print()
 	return nil
+}
+
+// buildDaemon builds aes67d for as long as it is measured.
+func buildDaemon(t *runner) (program string) {
+	progress("build aes67d")
+	program, err := aes67d.Build(t.Context(), t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
 }

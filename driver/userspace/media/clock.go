@@ -57,15 +57,15 @@ func Now() int64 { return started.local + int64(time.Since(started.time)) }
 var started = func() (s struct {
 	local int64
 	time  time.Time
+	// width is how long it took to find out: by half of that local may be wrong, for ever by
+	// the same.
+	width int64
 }) {
-	// The best of some tries is the one in which nothing came between; by half of what it took
-	// it may be wrong, for ever by the same.
-	best := int64(math.MaxInt64)
-	for range 20 {
+	s.width = math.MaxInt64
+	for range 20 { // the best is the one in which nothing came between
 		before, now, after := monotonic(), time.Now(), monotonic()
-		if width := after - before; width < best {
-			best = width
-			s.local, s.time = before+width/2, now
+		if width := after - before; width < s.width {
+			s.local, s.time, s.width = before+width/2, now, width
 		}
 	}
 	return s

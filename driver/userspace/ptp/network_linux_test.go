@@ -280,23 +280,32 @@ func TestNoRights(t *testing.T) {
 	}
 }
 
+// openWires opens the wires of eth0 in namespaces.
+func openWires(t *testing.T, h *host, dscp uint8, in ...*netns.Namespace) []*udp {
+	t.Helper()
+	var wires []*udp
+	for _, n := range in {
+		n.Do(func() error {
+			w, err := openUDP(t.Context(), "eth0", dscp, h)
+			if err == nil {
+				wires = append(wires, w.(*udp))
+			}
+			return err
+		})
+	}
+	return wires
+}
+
 // TestSockets checks that the kernel tells when event messages left and came, and how they
 // are marked.
 func TestSockets(t *testing.T) {
 	t.Parallel()
 	one, two := netns.Pair(t, "10.68.5.1/24", "10.68.5.2/24")
 	h := newHost(readClocks, kernelTAI)
-	var wires [2]*udp
+	wires := openWires(t, h, 46, one, two)
 	received := make(chan packet, 10)
 	ended := make(chan error, 2)
-	for i, in := range []*netns.Namespace{one, two} {
-		in.Do(func() error {
-			w, err := openUDP(t.Context(), "eth0", 46, h)
-			if err == nil {
-				wires[i] = w.(*udp)
-			}
-			return err
-		})
+	for i := range wires {
 		go func() {
 			ended <- wires[i].Receive(func(p packet) {
 				if i == 1 {

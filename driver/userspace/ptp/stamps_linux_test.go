@@ -36,18 +36,8 @@ func (c *fakeCard) on() bool { return c.now.Tx_type == unix.HWTSTAMP_TX_ON }
 func TestStampsDoNotCome(t *testing.T) {
 	t.Parallel()
 	one, two := netns.Pair(t, "10.68.6.1/24", "10.68.6.2/24")
-	h := newHost(readClocks, kernelTAI)
-	var wires [2]*udp
+	wires := openWires(t, newHost(readClocks, kernelTAI), 0, one, two)
 	received := make(chan packet, 100)
-	for i, in := range []*netns.Namespace{one, two} {
-		in.Do(func() error {
-			w, err := openUDP(t.Context(), "eth0", 0, h)
-			if err == nil {
-				wires[i] = w.(*udp)
-			}
-			return err
-		})
-	}
 	from, to := wires[0], wires[1]
 	ended := make(chan error, 2)
 	go func() { ended <- from.Receive(func(packet) {}) }()
