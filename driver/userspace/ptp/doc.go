@@ -56,8 +56,8 @@
 // # Files
 //
 //   - clock.go, run.go: the exported type and its goroutines.
-//   - node.go, slave.go, master.go, foreign.go, dataset.go: the protocol, on one
-//     goroutine. It is told the time and the packets and owns no socket.
+//   - node.go, slave.go, master.go, foreign.go, dataset.go: the protocol, one event
+//     after the other. It is told the time and the packets and owns no socket.
 //   - estimator.go, window.go: from timestamps to a line. Pure.
 //   - output.go: from lines to mappings that do not jump.
 //   - host.go: the host's clocks.
