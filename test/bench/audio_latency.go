@@ -21,10 +21,7 @@ import (
 // runLatency measures how long samples take from one driver to another over a cable, from
 // when they are put in until they are taken out: see test/bench/endpoint.
 func runLatency(ctx context.Context, long bool) error {
-	length := 20 * time.Second
-	if long {
-		length = 10 * time.Minute
-	}
+	length := lengthOfLatency(long)
 	progress("build the endpoints")
 	return measure(ctx, func(t *runner) {
 		program := filepath.Join(t.TempDir(), "endpoint")
@@ -37,7 +34,7 @@ func runLatency(ctx context.Context, long bool) error {
 		startEndpoint(t, one, exec.Command(program, "-send", "-local", senderAddress, group))
 		progress(fmt.Sprintf("latency, %v", length))
 		looks := watch(t)
-		c := exec.CommandContext(ctx, program, "-length", length.String(), "-local", receiverAddress, group)
+		c := exec.CommandContext(ctx, program, "-receive", length.String(), "-local", receiverAddress, group)
 		var out, log bytes.Buffer
 		c.Stdout, c.Stderr = &out, &log
 		two.Start(c)
@@ -51,6 +48,13 @@ func runLatency(ctx context.Context, long bool) error {
 		progress("")
 		l.print(length, looks())
 	})
+}
+
+func lengthOfLatency(long bool) time.Duration {
+	if long {
+		return 10 * time.Minute
+	}
+	return 20 * time.Second
 }
 
 // startEndpoint starts the one that sends, and waits until it does.
@@ -164,15 +168,20 @@ func (l latency) most() (ms float64) {
 	return ms
 }
 
-func (l latency) print(length time.Duration, looks []look) {
-	explained, lost, calm := l.sort(looks)
+// printTimes prints how long samples took on a way.
+func (l latency) printTimes(way string, length time.Duration) {
 	print([]row{
 		{"latency, samples in to out, p50", l.quantile(0.5), 3, "ms"},
 		{"latency, samples in to out, p99.99", l.quantile(0.9999), 3, "ms"},
 	})
-	fmt.Printf("\nlatency over a cable, packets of 1 ms, link offset of 2 ms, %v\n", length)
+	fmt.Printf("\nlatency %s, packets of 1 ms, link offset of 2 ms, %v\n", way, length)
 	fmt.Printf("  %-38s %8s %8s %8s %8s %8s %8s\n", "ms", "p1", "p50", "p99", "p99.9", "p99.99", "max")
 	fmt.Printf("  %-38s %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f\n", "aes67d's engine", l.quantile(0.01), l.quantile(0.5), l.quantile(0.99), l.quantile(0.999), l.quantile(0.9999), l.most())
+}
+
+func (l latency) print(length time.Duration, looks []look) {
+	explained, lost, calm := l.sort(looks)
+	l.printTimes("over a cable", length)
 	fmt.Printf("  %-38s %8d of %d, limit 0\n", "samples lost", explained+lost, l.Samples)
 	fmt.Printf("  %-38s %8d in %d of %d seconds\n", fmt.Sprintf("while the host never stalled for %v", enough), lost, calm, len(l.Wrong))
 	longest := slices.MaxFunc(looks, func(a, b look) int { return cmp.Compare(a.stall, b.stall) })

@@ -45,7 +45,7 @@ func main() {
 	name := flag.String("board", board.All()[0].Name, "the board")
 	runs := flag.Int("runs", 5, "how often to boot each system")
 	long := flag.Bool("long", false, "measure the latency of audio for 10 minutes, not 20 seconds")
-	only := flag.String("only", "", "measure only the `part` system, which boots the image, daemon or audio, which need root, or of the latter only audio/streams, audio/clock or audio/latency")
+	only := flag.String("only", "", "measure only the `part` system, which boots the image, daemon or audio, which need root, or of the latter only audio/streams, audio/clock, audio/latency or audio/appliance")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -55,6 +55,7 @@ func main() {
 		{"audio/streams", runStreams},
 		{"audio/clock", runClock},
 		{"audio/latency", func(ctx context.Context) error { return runLatency(ctx, *long) }},
+		{"audio/appliance", func(ctx context.Context) error { return runAppliance(ctx, *long) }},
 	}
 	if err := run(ctx, parts, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -228,14 +229,14 @@ const (
 )
 
 // start starts a machine, the same for all systems.
-func start(ctx context.Context, b board.Board, image string, keep bool, serial io.Writer, input io.Reader) (*qemu.Machine, func(), error) {
+func start(ctx context.Context, b board.Board, image string, keep bool, serial io.Writer, input io.Reader, args ...string) (*qemu.Machine, func(), error) {
 	dir, err := os.MkdirTemp("", "aes67os-bench-vm-")
 	if err != nil {
 		return nil, nil, err
 	}
 	m, err := qemu.Start(ctx, qemu.Config{
 		Board: b, Image: image, Keep: keep, MemoryMB: memoryMB, Dir: dir, Serial: serial, Input: input,
-		Forward: map[int]int{vm.PagePort: 0},
+		Forward: map[int]int{vm.PagePort: 0}, Args: args,
 	})
 	if err != nil {
 		os.RemoveAll(dir)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +15,7 @@ import (
 	"aes67os/board"
 	"aes67os/driver"
 	"aes67os/firmware/qemu"
+	"aes67os/test/vm"
 )
 
 const (
@@ -41,17 +42,18 @@ func TestAudio(t *testing.T) {
 		}
 	}
 	keys, typed := keyboard(t)
-	m := start(t, qemu.Config{Image: image(t, "-debug"), Input: keys, Args: []string{
-		// Time passes in the guest by what it does, and not by what else the host does.
-		"-icount", "shift=1,sleep=off",
-		"-drive", "if=virtio,format=raw,readonly=on,file=" + guestDrive(t),
+	drive, err := vm.Drive(t.Context(), x86(t), "./guest", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := start(t, qemu.Config{Image: image(t, "-debug"), Input: keys, Args: slices.Concat(vm.OwnTime, drive, []string{
 		"-audiodev", "none,id=none", "-device", "qemu-xhci", "-device", "usb-audio,id=usb,audiodev=none",
 		"-device", "intel-hda", "-device", "hda-duplex,audiodev=none",
-	}})
+	})})
 	m.waitReady()
-	typed("cat /dev/vdb > /root/guest; chmod 755 /root/guest; modprobe snd_aloop")
+	typed(vm.Install + "; modprobe snd_aloop")
 	// What is started in the background of a line ends with the line; that of a script does not.
-	typed(fmt.Sprintf("sh -c '/root/guest grandmaster -ppm %d & sleep 1'", fast))
+	typed(fmt.Sprintf("sh -c '%s grandmaster -ppm %d & sleep 1'", vm.Program, fast))
 	write := func(file string, content any) {
 		b, err := json.Marshal(content)
 		if err != nil {
@@ -74,10 +76,11 @@ func TestAudio(t *testing.T) {
 		}
 		m.seeWithin(bootTimeout, `state=locked grandmaster=`+master)
 		begun := len(m.serial.Text())
-		typed("/root/guest recital -for " + length.String())
+		typed(vm.Program + " recital -for " + length.String())
 		// Emulation takes several times as long, depending on what else the host does.
 		verdict := m.seeWithin(bootTimeout+20*length, `recital: (good|bad): ([^\r]*)\r`)
 		t.Log(verdict[2])
+		t.Log(m.get("/api/sink/figures/0"), m.get("/api/source/figures/0"))
 		if verdict[1] != "good" {
 			t.Errorf("what came back is not what was played: %s", verdict[2])
 		}
@@ -131,24 +134,4 @@ func streams() any {
 			"ignore_refclk_gmid": true, "map": []int{0, 1},
 		}},
 	}
-}
-
-// guestDrive builds the program that runs in the guest, and makes a drive of it.
-func guestDrive(t *testing.T) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "guest")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, "./guest")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+x86(t).GOARCH)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	info, err := os.Stat(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const sector = 512 // a drive has whole ones
-	if err := os.Truncate(file, (info.Size()+sector-1)/sector*sector); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }

@@ -1,11 +1,12 @@
-// Command endpoint is one end of a measurement of latency: the userspace driver with a port
-// that puts samples in, or one that takes them out at the other end of a cable.
+// Command endpoint is one end of a measurement of latency, or both: the userspace driver with
+// a port that puts samples in, and one that takes them out at the other end of the network.
 //
-//	endpoint -local ADDRESS -send GROUP:PORT
-//	endpoint -local ADDRESS -length 20s GROUP:PORT
+//	endpoint -send -local ADDRESS GROUP:PORT
+//	endpoint -receive 20s -local ADDRESS GROUP:PORT
+//	endpoint -send -receive 20s -interface lo -local 127.0.0.1 GROUP:PORT
 //
-// The first is the grandmaster; it prints a line when it sends, and goes on until it is
-// killed. The second prints JSON, a result. port.go tells what is measured.
+// Who sends is the grandmaster. Who only does so prints a line then, and goes on until it is
+// killed. The others print JSON, a result. port.go tells what is measured.
 package main
 
 import (
@@ -29,16 +30,17 @@ const rate = 48000
 
 func main() {
 	send := flag.Bool("send", false, "put samples in")
-	length := flag.Duration("length", 20*time.Second, "how long to take samples out")
-	local := flag.String("local", "", "`address` of eth0")
+	length := flag.Duration("receive", 0, "how `long` to take samples out, if at all")
+	link := flag.String("interface", "eth0", "network `interface`")
+	local := flag.String("local", "", "its `address`")
 	flag.Parse()
-	if err := run(*send, *length, *local, flag.Arg(0)); err != nil {
+	if err := run(*send, *length, *link, *local, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "endpoint:", err)
 		os.Exit(1)
 	}
 }
 
-func run(send bool, length time.Duration, local, group string) error {
+func run(send bool, length time.Duration, link, local, group string) error {
 	from, err := netip.ParseAddr(local)
 	if err != nil {
 		return err
@@ -47,26 +49,31 @@ func run(send bool, length time.Duration, local, group string) error {
 	if err != nil {
 		return err
 	}
-	s := driver.Stream{
-		Source: send, Name: "latency", Codec: driver.L24, SampleRate: rate, SamplesPerPacket: 48, PayloadType: 98,
-		DSCP: 34, TTL: 15, Map: []int{0, 1, 2, 3, 4, 5, 6, 7},
+	sink := driver.Stream{
+		Name: "latency", Codec: driver.L24, SampleRate: rate, SamplesPerPacket: 48, PayloadType: 98,
+		DSCP: 34, TTL: 15, Map: []int{0, 1, 2, 3, 4, 5, 6, 7}, PlayoutDelay: linkOffset,
 		Legs: []driver.Leg{{Local: from, Destination: to, SourcePort: to.Port()}},
 	}
 	c := driver.Config{
-		Interfaces: []string{"eth0"}, SampleRate: rate, TICFrameSizeAt1FS: 48, MaxTICFrameSize: 1024,
+		Interfaces: []string{link}, SampleRate: rate, TICFrameSizeAt1FS: 48, MaxTICFrameSize: 1024,
 		Program: driver.Program{Priority1: 128},
 	}
+	var streams []driver.Stream
+	var ports []port.Port
 	found := make(chan result, 1)
-	var end port.Port = &output{length: length, found: found}
 	if send {
-		s.SSRC, c.Program.Priority1, end = 1, 100, input{}
-	} else {
-		s.PlayoutDelay = linkOffset
+		source := sink
+		source.Source, source.SSRC, source.PlayoutDelay = true, 1, 0
+		streams, ports = append(streams, source), append(ports, input{})
+		c.Program.Priority1 = 100
+	}
+	if length > 0 {
+		streams, ports = append(streams, sink), append(ports, &output{length: length, found: found})
 	}
 
 	ctx, stop := context.WithCancel(context.Background())
 	locked, ended := make(chan struct{}, 1), make(chan error, 1)
-	d := userspace.New(userspace.Options{Ports: []port.Port{end}, Alone: true, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	d := userspace.New(userspace.Options{Ports: ports, Alone: true, Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	go func() {
 		ended <- d.Run(ctx, c, func(e driver.Event) {
 			if ptp, ok := e.(driver.PTPStatus); ok && ptp.Lock == driver.Locked {
@@ -83,14 +90,14 @@ func run(send bool, length time.Duration, local, group string) error {
 	case err := <-ended:
 		return err
 	}
-	if _, err := d.Add(ctx, s); err != nil {
-		return err
+	for _, s := range streams {
+		if _, err := d.Add(ctx, s); err != nil {
+			return err
+		}
 	}
-	var timeout <-chan time.Time
-	if send {
+	if length == 0 {
 		fmt.Println("it sends")
-	} else {
-		timeout = time.After(length + 30*time.Second)
+		return <-ended
 	}
 	select {
 	case r := <-found:
@@ -98,7 +105,7 @@ func run(send bool, length time.Duration, local, group string) error {
 		return errors.Join(<-ended, json.NewEncoder(os.Stdout).Encode(r))
 	case err := <-ended:
 		return err
-	case <-timeout:
+	case <-time.After(length + 30*time.Second):
 		return errors.New("no sample comes that was put in")
 	}
 }

@@ -15,7 +15,7 @@ const (
 	period = 12
 	ahead  = 3 * period
 	// linkOffset of the sink: packets have 48, and as long again for the way.
-	linkOffset = 96
+	linkOffset = 84
 )
 
 // The channels with something in them. On one a sample tells its position, on the other
