@@ -13,6 +13,7 @@ import (
 	"aes67os/driver/process"
 	"aes67os/driver/ravenna"
 	"aes67os/driver/userspace"
+	"aes67os/driver/userspace/realtime"
 )
 
 // chooseDriver returns the driver of that name. "auto" is the RAVENNA kernel module if
@@ -47,7 +48,9 @@ func startEngine(log *slog.Logger) (process.Engine, error) {
 	if err != nil {
 		return process.Engine{}, err
 	}
-	return process.Start(exec.Command(self, EngineCommand), log)
+	engine := exec.Command(self, EngineCommand)
+	engine.Env = realtime.Environment()
+	return process.Start(engine, log)
 }
 
 // Engine is the userspace driver's engine, until the daemon that has started it ends.

@@ -3,7 +3,6 @@ package userspace
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync"
 
 	"aes67os/driver"
@@ -109,7 +108,7 @@ func (r *run) start() {
 	playback, capture := ring.New(driver.MaxChannels, int(rate)), ring.New(driver.MaxChannels, int(rate))
 	r.playback, r.capture = playback, capture
 	if r.Alone {
-		r.collectSeldom(playback, capture)
+		realtime.CollectSeldom()
 	}
 	begun := make(chan struct{}, 4)
 	r.sender.Ready = func() { begun <- struct{}{} }
@@ -161,21 +160,6 @@ func (r *run) start() {
 			r.Log.Warn("a stream is silent until it is added anew", "name", st.Name, "err", err)
 		}
 	}
-}
-
-// garbage is how much of it there may be before it is collected, in bytes. PTP and commands
-// make that much in some minutes.
-const garbage = 24 << 20
-
-// collectSeldom puts off Go's garbage collection, which happens every two minutes at least, until
-// there is enough for it.
-func (r *run) collectSeldom(rings ...*ring.Ring) {
-	limit := garbage
-	for _, ring := range rings {
-		limit += ring.Channels() * ring.Samples() * 4
-	}
-	debug.SetMemoryLimit(int64(limit))
-	debug.SetGCPercent(-1)
 }
 
 // thread makes a thread punctual. What cannot be done is told by the sender, whose thread

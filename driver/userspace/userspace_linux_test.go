@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -152,6 +153,43 @@ func TestAudio(t *testing.T) {
 		received, _ := d.Figures(t.Context(), in)
 		sent, _ := d.Figures(t.Context(), out)
 		t.Errorf("%d of %d samples are wrong; sent %+v, received %+v", wrong, 2*length, *sent.Source, *received.Sink)
+	}
+}
+
+// TestGarbage checks that a driver which is PTP master, sends and receives makes next to no
+// garbage: what has to be collected now and then makes audio late.
+func TestGarbage(t *testing.T) {
+	d := New(Options{Log: slog.New(slog.DiscardHandler)})
+	runDriver(t, d)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		if f, err := d.Clock(t.Context()); err != nil || time.Now().After(deadline) {
+			t.Fatalf("the driver is not PTP master: %+v, %v", f, err)
+		} else if f.Master {
+			break
+		}
+	}
+	leg := driver.Leg{Local: netip.MustParseAddr("127.0.0.1"), Destination: netip.MustParseAddrPort("239.1.2.3:5004"), SourcePort: 5004}
+	source := driver.Stream{
+		Source: true, Name: "out", Codec: driver.L24, SampleRate: 48000, SamplesPerPacket: 48, PayloadType: 98, TTL: 1, Map: []int{0, 1},
+		Legs: []driver.Leg{leg},
+	}
+	sink := source
+	sink.Source, sink.Name, sink.PlayoutDelay = false, "in", 480
+	for _, s := range []driver.Stream{source, sink} {
+		if _, err := d.Add(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const seconds, most = 4, 6000
+	time.Sleep(time.Second) // until all has begun
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	time.Sleep(seconds * time.Second)
+	runtime.ReadMemStats(&after)
+	if perSecond := (after.TotalAlloc - before.TotalAlloc) / seconds; perSecond > most {
+		t.Errorf("%d bytes of garbage a second; want %d at most", perSecond, most)
+	} else {
+		t.Logf("%d bytes of garbage a second, in %d pieces", perSecond, (after.Mallocs-before.Mallocs)/seconds)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"aes67os/board"
+	"aes67os/driver/userspace/realtime"
 	"aes67os/firmware/build"
 	"aes67os/test/vm"
 )
@@ -62,7 +63,10 @@ func guestLatency(ctx context.Context, t *runner, b board.Board, image string, l
 	}
 	progress(fmt.Sprintf("latency in the appliance, %v", length))
 	began := time.Now()
-	for _, line := range []string{vm.Install, fmt.Sprintf("%s -send -receive %v -interface lo -local 127.0.0.1 239.69.1.2:5004 && echo it has ended", vm.Program, length)} {
+	for _, line := range []string{
+		vm.Install,
+		fmt.Sprintf("GODEBUG=%s %s -send -receive %v -interface lo -local 127.0.0.1 239.69.1.2:5004", realtime.Debug, vm.Program, length),
+	} {
 		if _, err := io.WriteString(typed, line+"\r"); err != nil {
 			return l, 0, err
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"aes67os/driver/userspace/media"
+	"aes67os/driver/userspace/realtime"
 	"aes67os/test/netns"
 	"aes67os/test/stalls"
 )
@@ -35,6 +36,7 @@ func runLatency(ctx context.Context, long bool) error {
 		progress(fmt.Sprintf("latency, %v", length))
 		looks := watch(t)
 		c := exec.CommandContext(ctx, program, "-receive", length.String(), "-local", receiverAddress, group)
+		c.Env = realtime.Environment()
 		var out, log bytes.Buffer
 		c.Stdout, c.Stderr = &out, &log
 		two.Start(c)
@@ -65,7 +67,7 @@ func startEndpoint(t *runner, in *netns.Namespace, c *exec.Cmd) {
 	}
 	defer r.Close()
 	var log bytes.Buffer
-	c.Stdout, c.Stderr = w, &log
+	c.Stdout, c.Stderr, c.Env = w, &log, realtime.Environment()
 	in.Start(c)
 	w.Close()
 	t.Cleanup(func() {
@@ -174,7 +176,7 @@ func (l latency) printTimes(way string, length time.Duration) {
 		{"latency, samples in to out, p50", l.quantile(0.5), 3, "ms"},
 		{"latency, samples in to out, p99.99", l.quantile(0.9999), 3, "ms"},
 	})
-	fmt.Printf("\nlatency %s, packets of 1 ms, link offset of 2 ms, %v\n", way, length)
+	fmt.Printf("\nlatency %s, packets of 1 ms, link offset of 1.75 ms, %v\n", way, length)
 	fmt.Printf("  %-38s %8s %8s %8s %8s %8s %8s\n", "ms", "p1", "p50", "p99", "p99.9", "p99.99", "max")
 	fmt.Printf("  %-38s %8.3f %8.3f %8.3f %8.3f %8.3f %8.3f\n", "aes67d's engine", l.quantile(0.01), l.quantile(0.5), l.quantile(0.99), l.quantile(0.999), l.quantile(0.9999), l.most())
 }

@@ -60,8 +60,8 @@ func (p *port) lead() {
 }
 
 func (p *port) announce() {
-	own := p.node.own()
-	m := protocol.Announce{
+	own, m := p.node.own(), &p.node.encoder.announce
+	*m = protocol.Announce{
 		Header: p.header(protocol.MessageAnnounce, announceSize, p.announces, announceInterval),
 		AnnounceBody: protocol.AnnounceBody{
 			CurrentUTCOffset:        p.node.held.scale.utcOffset,
@@ -74,20 +74,21 @@ func (p *port) announce() {
 	}
 	m.FlagField = p.node.held.scale.flags
 	p.announces++
-	p.sendGeneral(&m, group)
+	p.sendGeneral(p.node.encoder.encode(m), group)
 }
 
 func (p *port) sync() {
-	m := protocol.SyncDelayReq{Header: p.header(protocol.MessageSync, syncSize, p.syncs, syncInterval)}
-	m.FlagField = protocol.FlagTwoStep
+	e, sequence := &p.node.encoder, p.syncs
 	p.syncs++
-	left, ok := p.sendEvent(&m, group)
+	e.sync = protocol.SyncDelayReq{Header: p.header(protocol.MessageSync, syncSize, sequence, syncInterval)}
+	e.sync.FlagField = protocol.FlagTwoStep
+	left, ok := p.sendEvent(e.encode(&e.sync), group)
 	if !ok {
 		return
 	}
-	f := protocol.FollowUp{Header: p.header(protocol.MessageFollowUp, syncSize, m.SequenceID, syncInterval)}
-	f.PreciseOriginTimestamp = wireTime(p.node.held.line.PTPAt(left))
-	p.sendGeneral(&f, group)
+	e.followUp = protocol.FollowUp{Header: p.header(protocol.MessageFollowUp, syncSize, sequence, syncInterval)}
+	e.followUp.PreciseOriginTimestamp = wireTime(p.node.held.line.PTPAt(left))
+	p.sendGeneral(e.encode(&e.followUp), group)
 }
 
 // answer answers a delay request: to all, or to one who asked only us.
@@ -95,7 +96,8 @@ func (p *port) answer(m *protocol.SyncDelayReq, r packet) {
 	if !r.stamped {
 		return
 	}
-	d := protocol.DelayResp{Header: p.header(protocol.MessageDelayResp, delayRespSize, m.SequenceID, delayInterval)}
+	d := &p.node.encoder.delayResp
+	*d = protocol.DelayResp{Header: p.header(protocol.MessageDelayResp, delayRespSize, m.SequenceID, delayInterval)}
 	d.CorrectionField = m.CorrectionField
 	d.ReceiveTimestamp = wireTime(p.node.held.line.PTPAt(r.stamp))
 	d.RequestingPortIdentity = m.SourcePortIdentity
@@ -103,18 +105,11 @@ func (p *port) answer(m *protocol.SyncDelayReq, r packet) {
 	if m.FlagField&protocol.FlagUnicast != 0 {
 		d.FlagField, to = protocol.FlagUnicast, r.from
 	}
-	p.sendGeneral(&d, to)
+	p.sendGeneral(p.node.encoder.encode(d), to)
 }
 
-// encoder is a message of the codec.
-type encoder interface{ MarshalBinary() ([]byte, error) }
-
 // sendEvent sends an event message and returns when it left, in raw time.
-func (p *port) sendEvent(m encoder, to netip.Addr) (left int64, ok bool) {
-	b, err := m.MarshalBinary()
-	if err != nil {
-		panic(err) // its buffer is large enough for a message without TLVs
-	}
+func (p *port) sendEvent(b []byte, to netip.Addr) (left int64, ok bool) {
 	left, stamped, err := p.wire.SendEvent(b, to)
 	if err != nil {
 		p.log.Debug("sending a PTP message", "err", err)
@@ -127,11 +122,7 @@ func (p *port) sendEvent(m encoder, to netip.Addr) (left int64, ok bool) {
 	return left, true
 }
 
-func (p *port) sendGeneral(m encoder, to netip.Addr) {
-	b, err := m.MarshalBinary()
-	if err != nil {
-		panic(err) // its buffer is large enough for a message without TLVs
-	}
+func (p *port) sendGeneral(b []byte, to netip.Addr) {
 	if err := p.wire.SendGeneral(b, to); err != nil {
 		p.log.Debug("sending a PTP message", "err", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/facebook/time/ptp/protocol"
@@ -32,10 +31,20 @@ const (
 
 var errForeign = errors.New("not for this clock")
 
+// decoder reads messages, all in the same memory: what it returns is good until it reads the
+// next.
+type decoder struct {
+	announce  protocol.Announce
+	sync      protocol.SyncDelayReq
+	followUp  protocol.FollowUp
+	delayResp protocol.DelayResp
+	short     [announceSize]byte
+}
+
 // decode reads a message of a domain. body is a pointer to an Announce, SyncDelayReq,
 // FollowUp or DelayResp. Of all else, and of other versions, profiles and domains,
 // nothing is wanted.
-func decode(b []byte, domain uint8) (header *protocol.Header, body any, err error) {
+func (d *decoder) decode(b []byte, domain uint8) (header *protocol.Header, body any, err error) {
 	if len(b) < headerSize {
 		return nil, nil, fmt.Errorf("a PTP message of %d bytes", len(b))
 	}
@@ -51,17 +60,13 @@ func decode(b []byte, domain uint8) (header *protocol.Header, body any, err erro
 	size := 0
 	switch kind {
 	case protocol.MessageAnnounce:
-		a := new(protocol.Announce)
-		m, header, size = a, &a.Header, announceSize
+		m, header, size = &d.announce, &d.announce.Header, announceSize
 	case protocol.MessageSync, protocol.MessageDelayReq:
-		s := new(protocol.SyncDelayReq)
-		m, header, size = s, &s.Header, syncSize
+		m, header, size = &d.sync, &d.sync.Header, syncSize
 	case protocol.MessageFollowUp:
-		f := new(protocol.FollowUp)
-		m, header, size = f, &f.Header, syncSize
+		m, header, size = &d.followUp, &d.followUp.Header, syncSize
 	case protocol.MessageDelayResp:
-		d := new(protocol.DelayResp)
-		m, header, size = d, &d.Header, delayRespSize
+		m, header, size = &d.delayResp, &d.delayResp.Header, delayRespSize
 	default:
 		return nil, nil, errForeign
 	}
@@ -72,13 +77,32 @@ func decode(b []byte, domain uint8) (header *protocol.Header, body any, err erro
 	// The TLVs behind the body are cut off: the codec refuses a message because of
 	// one it does not know, and we need none.
 	if b = b[:size]; length > size {
-		b = slices.Clone(b)
+		b = d.short[:copy(d.short[:], b)]
 		binary.BigEndian.PutUint16(b[2:], uint16(size))
 	}
 	if err := m.UnmarshalBinary(b); err != nil {
 		return nil, nil, fmt.Errorf("decode PTP message: %w", err)
 	}
 	return header, m, nil
+}
+
+// encoder makes messages, all in the same memory.
+type encoder struct {
+	announce  protocol.Announce
+	sync      protocol.SyncDelayReq
+	followUp  protocol.FollowUp
+	delayResp protocol.DelayResp
+	wire      [announceSize + 8]byte
+}
+
+// encode returns a message as it is on the wire, which is good until the next is encoded. It has
+// no TLVs, and so there is room for it.
+func (e *encoder) encode(m interface{ MarshalBinaryTo([]byte) (int, error) }) []byte {
+	n, err := m.MarshalBinaryTo(e.wire[:])
+	if err != nil {
+		panic(err)
+	}
+	return e.wire[:n]
 }
 
 // controlFields are the values of a field that only old hardware looks at (table 23).

@@ -34,7 +34,7 @@ func fromHex(t testing.TB, s string) []byte {
 
 func TestDecode(t *testing.T) {
 	b := fromHex(t, recorded["follow up"])
-	header, body, err := decode(b, 0)
+	header, body, err := new(decoder).decode(b, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestDecode(t *testing.T) {
 		{"no body", b[:headerSize], false},
 		{"nothing", nil, false},
 	} {
-		if _, _, err := decode(test.b, 0); (err == nil) != test.want {
+		if _, _, err := new(decoder).decode(test.b, 0); (err == nil) != test.want {
 			t.Errorf("%s: error %v; want none: %v", test.name, err, test.want)
 		}
 	}

@@ -68,6 +68,8 @@ type node struct {
 
 	identity protocol.ClockIdentity
 	ports    []*port
+	decoder  decoder
+	encoder  encoder
 
 	// slave is nil unless a master is followed; master tells that we are it.
 	slave  *slave
@@ -166,7 +168,7 @@ func (n *node) detach(now time.Time, p *port, why error) {
 
 // receive takes a packet.
 func (n *node) receive(now time.Time, p *port, r packet) {
-	header, body, err := decode(r.data, n.config.Domain)
+	header, body, err := n.decoder.decode(r.data, n.config.Domain)
 	if err != nil || p.wire == nil || header.SourcePortIdentity.ClockIdentity == n.identity {
 		return
 	}

@@ -194,11 +194,12 @@ func (s *slave) ask(now time.Time) {
 	if s.late && s.answers == 0 {
 		s.unicast = !s.unicast
 	}
-	m, to := protocol.SyncDelayReq{Header: s.port.header(protocol.MessageDelayReq, syncSize, s.request, noInterval)}, group
+	e, to := &s.port.node.encoder, group
+	e.sync = protocol.SyncDelayReq{Header: s.port.header(protocol.MessageDelayReq, syncSize, s.request, noInterval)}
 	if s.unicast {
-		m.FlagField, to = protocol.FlagUnicast, s.parent.address
+		e.sync.FlagField, to = protocol.FlagUnicast, s.parent.address
 	}
-	s.requestLeft, s.waiting = s.port.sendEvent(&m, to)
+	s.requestLeft, s.waiting = s.port.sendEvent(e.encode(&e.sync), to)
 }
 
 // usable tells whether a mapping can be made.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -39,11 +38,18 @@ type udp struct {
 	stamps         stamps
 	// address is the interface's when it was opened.
 	address netip.Addr
-	// misses counts messages in succession without a time of sending. Who sends owns it,
-	// and the buffers.
+	once    sync.Once
+
+	// misses counts messages in succession without a time of sending. Who sends owns it, and
+	// what follows.
 	misses      int
 	oob, newest [timestamp.ControlSizeBytes]byte
-	once        sync.Once
+	// look looks at the interface's flags, and take takes the time of sending: made once, as
+	// they are called for each message.
+	look, take func(fd uintptr)
+	flags      *unix.Ifreq
+	left       time.Time
+	err        error
 }
 
 // openUDP opens the sockets of an interface that is up and has an address.
@@ -73,6 +79,11 @@ func (u *udp) begin() (err error) {
 	if u.raw, err = u.event.SyscallConn(); err != nil {
 		return err
 	}
+	if u.flags, err = unix.NewIfreq(u.ifi.Name); err != nil {
+		return err
+	}
+	u.look = func(fd uintptr) { u.err = unix.IoctlIfreq(int(fd), unix.SIOCGIFFLAGS, u.flags) }
+	u.take = func(fd uintptr) { u.left, _, u.err = timestamp.ReadTXtimestampBuf(int(fd), u.newest[:], u.oob[:]) }
 	if err := u.check(); err != nil {
 		return err
 	}
@@ -205,12 +216,10 @@ var (
 
 // carrier tells whether something can be sent now.
 func (u *udp) carrier() error {
-	return u.control(func(fd int) error {
-		if r, err := u.ask(fd, unix.SIOCGIFFLAGS); err != nil || r.Uint16()&unix.IFF_RUNNING == 0 {
-			return errors.Join(errNoCarrier, err)
-		}
-		return nil
-	})
+	if err := cmp.Or(u.raw.Control(u.look), u.err); err != nil || u.flags.Uint16()&unix.IFF_RUNNING == 0 {
+		return errors.Join(errNoCarrier, err)
+	}
+	return nil
 }
 
 // SendEvent implements wire. Where nothing tells the time of sending, it is that after
@@ -245,15 +254,10 @@ func (u *udp) sent(before int64) (left int64, err error) {
 	if u.misses >= maxMisses && u.misses%retryMisses != 0 {
 		return 0, timestamp.ErrNoTimestamp
 	}
-	var at time.Time
-	err = u.control(func(fd int) error {
-		at, _, err = timestamp.ReadTXtimestampBuf(fd, u.newest[:], u.oob[:])
-		return err
-	})
-	if err != nil {
+	if err := cmp.Or(u.raw.Control(u.take), u.err); err != nil {
 		return 0, err
 	}
-	left, ok := u.stamps.raw(at.UnixNano())
+	left, ok := u.stamps.raw(u.left.UnixNano())
 	if !ok {
 		return 0, errDoubt
 	}
@@ -304,18 +308,12 @@ func (u *udp) Receive(deliver func(packet)) error {
 // eventReader makes the function that waits for an event message and its timestamp.
 func (u *udp) eventReader() func() (packet, error) {
 	b, oob := make([]byte, maxMessage), make([]byte, timestamp.ControlSizeBytes)
-	var n, control int
-	var from unix.Sockaddr
-	var failed error
-	read := func(fd uintptr) bool {
-		n, control, from, failed = timestamp.ReadPacketWithCMsgBuf(int(fd), b, oob)
-		return !errors.Is(failed, unix.EAGAIN)
-	}
 	return func() (packet, error) {
-		if err := cmp.Or(u.raw.Read(read), failed); err != nil {
+		n, control, _, from, err := u.event.ReadMsgUDPAddrPort(b, oob)
+		if err != nil {
 			return packet{}, err
 		}
-		p := packet{data: slices.Clone(b[:n]), from: timestamp.SockaddrToAddr(from)}
+		p := packet{data: b[:n], from: from.Addr().Unmap()}
 		p.stamp, p.stamped = u.stamps.arrived(p.data, oob[:control], p.from == u.address)
 		return p, nil
 	}
@@ -326,7 +324,7 @@ func (u *udp) generalReader() func() (packet, error) {
 	b := make([]byte, maxMessage)
 	return func() (packet, error) {
 		n, from, err := u.general.ReadFromUDPAddrPort(b)
-		return packet{data: slices.Clone(b[:n]), from: from.Addr().Unmap()}, err
+		return packet{data: b[:n], from: from.Addr().Unmap()}, err
 	}
 }
 

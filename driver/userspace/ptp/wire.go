@@ -55,7 +55,7 @@ type wire interface {
 	// SendGeneral sends a message to port 320.
 	SendGeneral(b []byte, to netip.Addr) error
 	// Receive has every packet delivered, by several goroutines, until the wire is closed or
-	// the interface has gone, and tells why.
+	// the interface has gone, and tells why. A packet's data is good until deliver returns.
 	Receive(deliver func(packet)) error
 	// Close makes Receive return. It may be called more than once.
 	Close()

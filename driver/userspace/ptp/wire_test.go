@@ -2,6 +2,7 @@ package ptp
 
 import (
 	"context"
+	"encoding"
 	"errors"
 	"log/slog"
 	"net"
@@ -293,9 +294,9 @@ func (w *world) puppet(last byte) *puppet {
 	return p
 }
 
-func (p *puppet) send(m encoder, event bool) { p.sendTo(m, event, group) }
+func (p *puppet) send(m encoding.BinaryMarshaler, event bool) { p.sendTo(m, event, group) }
 
-func (p *puppet) sendTo(m encoder, event bool, to netip.Addr) {
+func (p *puppet) sendTo(m encoding.BinaryMarshaler, event bool, to netip.Addr) {
 	p.mu.Lock()
 	wanted := p.change(m)
 	p.mu.Unlock()
@@ -322,7 +323,7 @@ func (p *puppet) start() *puppet {
 	var all sync.WaitGroup
 	all.Go(func() {
 		p.end.Receive(func(r packet) {
-			header, body, err := decode(r.data, p.announce.DomainNumber)
+			header, body, err := new(decoder).decode(r.data, p.announce.DomainNumber)
 			if err != nil || header.SourcePortIdentity == p.announce.SourcePortIdentity {
 				return
 			}

@@ -11,8 +11,10 @@ import (
 )
 
 // spareProcs is by how much GOMAXPROCS is to be above the number of processors, for
-// threads that wait in the kernel to keep their places.
-const spareProcs = 32
+// threads that wait in the kernel to keep their places. Those are one that sends, one for
+// 20 groups that are received from, and two for each sound card; and the more places, the longer
+// takes a collection of garbage.
+const spareProcs = 12
 
 // Program gives all threads of the program a real-time priority, 1 to 99, the same one, and
 // with it those that they will make. They share processors by turns (SCHED_RR, sched(7)). The
@@ -20,7 +22,8 @@ const spareProcs = 32
 // to permit.
 //
 // Programs that this one starts inherit the priority, too. What other programs have left when
-// these threads never rest is up to the kernel: a twentieth, as it is set up usually.
+// these threads never rest is up to the kernel: a twentieth, as it is set up usually. The program
+// has to be started with the [Environment] for it.
 func Program(priority int) error {
 	if want := runtime.NumCPU() + spareProcs; runtime.GOMAXPROCS(0) < want {
 		runtime.GOMAXPROCS(want)

@@ -16,7 +16,8 @@
 //     than the work that is done there. So Program provides more places than there are
 //     threads, and a thread goes through the scheduler of its own accord, when it has time
 //     ([Turn]). With 8 sources and 8 sinks that is 20 % of a processor instead of 50.
-//   - Garbage is not to be made: collecting it takes turns from everybody.
+//   - Garbage is not to be made: while it is collected everybody waits, for half a millisecond
+//     on a fast host ([CollectSeldom], [Environment]).
 //
 // A host that does not permit something degrades: all works, less precisely, and
 // the errors say what to permit.

@@ -28,8 +28,10 @@ type device struct {
 	table   atomic.Pointer[table]
 	// dropping tells that packets were dropped when watch looked last.
 	dropping bool
-	// problem is what was logged last, so that it is not every second.
-	problem string
+	// unsettled tells that settle has not done all there is to do; problem is what was logged last of it, so that it
+	// is not every second.
+	unsettled bool
+	problem   string
 }
 
 func newDevice(r *Receiver, interfaces []string, rate uint32, capture *ring.Ring) *device {
@@ -95,16 +97,22 @@ func (d *device) remove(s *Sink) {
 	s.remove()
 }
 
-// watch looks whether interfaces have come or gone, and does again what has failed.
+// watch looks whether interfaces have come or gone, and does again what has failed. While
+// nothing has, it makes no garbage.
 func (d *device) watch() {
+	changed := d.unsettled
 	for _, l := range d.links {
 		if index := d.find(l.name); index != l.index {
 			d.log.Info("network interface", "name", l.name, "receiving", index != 0)
 			l.close()
-			l.index = index
+			l.index, changed = index, true
 		}
+		changed = changed || slices.ContainsFunc(l.sockets, func(s *socket) bool { return s.failed.Load() })
 	}
 	d.watchDrops()
+	if !changed {
+		return
+	}
 	problem := ""
 	if err := d.settle(); err != nil {
 		problem = err.Error()
@@ -118,11 +126,14 @@ func (d *device) watch() {
 // settle makes the table and the sockets what the sinks want.
 func (d *device) settle() error {
 	d.table.Store(d.newTable())
+	d.unsettled = false
 	var errs []error
 	for i, l := range d.links {
 		errs = append(errs, l.settle(d, d.wanted(i)))
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	d.unsettled = d.unsettled || err != nil
+	return err
 }
 
 // wanted are the destinations to be received at an interface, in order.

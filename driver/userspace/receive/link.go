@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"aes67os/driver/userspace/nic"
 	"aes67os/driver/userspace/realtime"
 )
 
@@ -49,11 +50,10 @@ type conn interface {
 // up, and has a carrier. When that comes back, the groups have to be joined anew, as the
 // switch at the other end may have forgotten them, or be another.
 func findInterface(name string) (index int) {
-	i, err := net.InterfaceByName(name)
-	if err != nil || i.Flags&net.FlagUp == 0 || i.Flags&net.FlagRunning == 0 {
-		return 0
+	if index, running := nic.Find(name); running {
+		return index
 	}
-	return i.Index
+	return 0
 }
 
 // settle makes the sockets receive the destinations and nothing else. After an error, it
@@ -95,6 +95,7 @@ func (l *link) want(d *device, to netip.AddrPort) error {
 	}
 	err := l.place(d, to)
 	if errors.Is(err, unix.ENODEV) { // it has gone just now, which watch will notice
+		d.unsettled = true
 		return nil
 	}
 	return err

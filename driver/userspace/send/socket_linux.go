@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
 
 	"aes67os/driver"
+	"aes67os/driver/userspace/nic"
 
 	"golang.org/x/sys/unix"
 )
@@ -113,11 +113,10 @@ type message struct {
 const absent = -1
 
 func findInterface(name string) (index int32) {
-	link, err := net.InterfaceByName(name)
-	if err != nil {
-		return absent
+	if i, _ := nic.Find(name); i > 0 {
+		return int32(i)
 	}
-	return int32(link.Index)
+	return absent
 }
 
 // newMessage makes the message that sends a packet over a leg. All it points to is its own,

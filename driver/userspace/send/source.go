@@ -15,6 +15,8 @@ type Source struct {
 	packet  []byte
 	legs    []leg
 	counters
+	// told is what was known of its trouble when watch looked last.
+	told trouble
 
 	// Only the thread that sends uses these.
 	line    *line

@@ -29,7 +29,7 @@ func (s *Sender) watch(ctx context.Context, r *run) {
 	clean, watch := time.NewTicker(cleanInterval), time.NewTicker(watchInterval)
 	defer clean.Stop()
 	defer watch.Stop()
-	known, missing := map[*Source]trouble{}, false
+	missing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,7 +40,7 @@ func (s *Sender) watch(ctx context.Context, r *run) {
 			s.mu.Lock()
 			r.findLinks(s.log)
 			s.mu.Unlock()
-			known, missing = r.tell(known, missing, s.log)
+			missing = r.tell(missing, s.log)
 		}
 	}
 }
@@ -88,13 +88,13 @@ func (r *run) findLinks(log *slog.Logger) {
 	}
 }
 
-// tell logs what trouble has begun or ceased since it was as known, and returns how it
-// is now. What is missed is for all sources together, as it is the thread's fault.
-func (r *run) tell(known map[*Source]trouble, missing bool, log *slog.Logger) (map[*Source]trouble, bool) {
-	now, missed := map[*Source]trouble{}, uint64(0)
+// tell logs what trouble has begun or ceased since it was called last. What is missed is for all
+// sources together, as it is the thread's fault: missing tells that some were, and then
+// that some have been again.
+func (r *run) tell(missing bool, log *slog.Logger) bool {
+	missed := uint64(0)
 	for _, s := range r.table.Load().sources {
-		before := known[s]
-		t := trouble{errors: s.errors.Load(), missed: s.missed.Load()}
+		before, t := s.told, trouble{errors: s.errors.Load(), missed: s.missed.Load()}
 		t.failing = t.errors > before.errors
 		switch {
 		case t.failing && !before.failing:
@@ -103,10 +103,10 @@ func (r *run) tell(known map[*Source]trouble, missing bool, log *slog.Logger) (m
 			log.Info("packets can be sent again", "source", s.stream.Name, "not_sent", t.errors)
 		}
 		missed += t.missed - before.missed
-		now[s] = t
+		s.told = t
 	}
 	if missed > 0 && !missing {
 		log.Warn("packets left out: the thread that sends was run more than 20 ms late. Is the host overloaded?", "missed", missed)
 	}
-	return now, missed > 0
+	return missed > 0
 }
