@@ -36,7 +36,9 @@ func services() []supervisor.Spec {
 			User: &supervisor.User{UID: board.AudioUID, GID: board.AudioUID, Capabilities: []uintptr{
 				unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_NET_ADMIN, unix.CAP_SYS_NICE, unix.CAP_IPC_LOCK,
 			}},
-			Watchdog:       watchdog,
+			Watchdog: watchdog,
+			// People wait for the page.
+			After:          "webui",
 			OOMScoreAdjust: -500,
 		},
 	}

@@ -16,6 +16,7 @@ type service struct {
 	spec     Spec
 	options  Options
 	changes  *broadcast
+	first    *service // nil unless Spec.After names it
 	requests chan request
 	// done is closed when the goroutine has ended, after which nothing of the
 	// service is left.
@@ -83,6 +84,10 @@ func (s *service) waitDone(ctx context.Context) bool {
 func (s *service) run() {
 	defer close(s.done)
 	defer s.close()
+	if asked := s.hold(); asked == stop || asked == kill {
+		s.enter(api.Stopped)
+		return
+	}
 	for {
 		asked := s.runOnce()
 		if asked == none {
@@ -93,6 +98,28 @@ func (s *service) run() {
 			return
 		}
 		s.state.Restarts++
+	}
+}
+
+// hold waits for the service that goes first. It returns what was asked meanwhile.
+func (s *service) hold() request {
+	if s.first == nil {
+		return none
+	}
+	timer := time.NewTimer(AfterPatience)
+	defer timer.Stop()
+	for {
+		changed := s.changes.wait()
+		if s.first.snapshot.Load().State == api.Running {
+			return none
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return none
+		case asked := <-s.requests:
+			return asked
+		}
 	}
 }
 

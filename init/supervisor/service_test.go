@@ -251,6 +251,42 @@ func TestRestartDoesNotWaitForBackoff(t *testing.T) {
 	}
 }
 
+func TestAfter(t *testing.T) {
+	begun := time.Now()
+	b := start(t,
+		Spec{Name: "a", Argv: program("pid", "wait", "notify:READY=1", "hang")},
+		Spec{Name: "b", After: "a", Argv: program("notify:READY=1", "hang")},
+		Spec{Name: "c", After: "a", Argv: program("hang")},
+	)
+	b.logged("a", "waiting")
+	early := func() bool { return b.Services()[1].PID != 0 && time.Since(begun) < AfterPatience }
+	if s := b.Services()[1]; early() {
+		t.Errorf("b is %s with process %d before a is ready", s.State, s.PID)
+	}
+	// One that waits can be stopped, or be started at once.
+	if err := b.Restart(b.patience, "c"); err != nil {
+		t.Error(err)
+	}
+	b.until("c", "started at once", func(s api.Service) bool { return s.PID != 0 })
+	if early() {
+		t.Error("b was started before a was ready")
+	}
+	if err := syscall.Kill(b.Services()[0].PID, syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if s := b.running("b", 0); s.Since.Before(b.Services()[0].Since) {
+		t.Error("b was ready before a")
+	}
+}
+
+func TestAfterOneThatIsNeverReady(t *testing.T) {
+	b := start(t,
+		Spec{Name: "a", Argv: program("hang")},
+		Spec{Name: "b", After: "a", Argv: program("notify:READY=1", "hang")},
+	)
+	b.running("b", 0)
+}
+
 func TestStopInReverseOrder(t *testing.T) {
 	spec := func(name string) Spec {
 		return Spec{Name: name, Argv: program("notify:READY=1", "wait", "exit:0")}
@@ -350,6 +386,7 @@ func TestStartRefuses(t *testing.T) {
 		"a nameless socket": {{Name: "a", Argv: fine.Argv, Listen: []Socket{{Network: "tcp", Address: ":0"}}}},
 		"two names in one":  {{Name: "a", Argv: fine.Argv, Listen: []Socket{{Name: "a:b", Network: "tcp", Address: ":0"}}}},
 		"two of one name":   {fine, fine},
+		"after nobody":      {{Name: "a", Argv: fine.Argv, After: "b"}},
 	}
 	for name, specs := range tests {
 		t.Run(name, func(t *testing.T) {

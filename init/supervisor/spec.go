@@ -39,12 +39,18 @@ type Spec struct {
 	// StopTimeout is how long after SIGTERM (or, with a missed watchdog,
 	// SIGABRT) it is killed; 0 is DefaultStopTimeout.
 	StopTimeout time.Duration
+	// After names a service, started before this one, that goes first: this one is started when
+	// it is ready, or after AfterPatience. Later starts do not wait.
+	After string
 	// OOMScoreAdjust is from -1000 (never chosen when memory runs out) to 1000;
 	// 0 leaves init's (proc_pid_oom_score_adj(5)).
 	OOMScoreAdjust int
 	// Nice is added to init's, from -20 to 19.
 	Nice int
 }
+
+// AfterPatience is how long a service waits for the one that goes first.
+const AfterPatience = 2 * time.Second
 
 // User is what a service may do. It has no rights but those named: its bounding
 // set of capabilities holds no others, and it can gain none by execve

@@ -71,7 +71,7 @@ var ErrUnknown = errors.New("no such service")
 // ErrStopped is returned when a service has been stopped for good.
 var ErrStopped = errors.New("the service has been stopped")
 
-// Start starts all services, each without waiting for those before it. Its error
+// Start starts all services, each without waiting for those before it but that of After. Its error
 // is about what the specs say; a service that cannot be started is logged and
 // tried again.
 func Start(o Options, specs ...Spec) (*Supervisor, error) {
@@ -92,7 +92,15 @@ func Start(o Options, specs ...Spec) (*Supervisor, error) {
 		if _, err := s.service(spec.Name); err == nil {
 			return nil, fmt.Errorf("service %q: there are two of that name", spec.Name)
 		}
-		s.services = append(s.services, newService(spec, o, s.changes))
+		added := newService(spec, o, s.changes)
+		if spec.After != "" {
+			first, err := s.service(spec.After)
+			if err != nil {
+				return nil, fmt.Errorf("service %q: to be started after another: %w", spec.Name, err)
+			}
+			added.first = first
+		}
+		s.services = append(s.services, added)
 	}
 	for _, service := range s.services {
 		go service.run()
