@@ -80,9 +80,8 @@ func TestAudio(t *testing.T) {
 		// Emulation takes several times as long, depending on what else the host does.
 		verdict := m.seeWithin(bootTimeout+20*length, `recital: (good|bad): ([^\r]*)\r`)
 		t.Log(verdict[2])
-		t.Log(m.get("/api/sink/figures/0"), m.get("/api/source/figures/0"))
 		if verdict[1] != "good" {
-			t.Errorf("what came back is not what was played: %s", verdict[2])
+			t.Fatalf("what came back is not what was played: %s\n%s\n%s", verdict[2], m.get("/api/source/figures/0"), m.get("/api/sink/figures/0"))
 		}
 		if log := m.serial.Text()[begun:]; strings.Contains(log, "came apart") {
 			t.Error("the card was not kept where it should be, or had an xrun")
