@@ -115,6 +115,8 @@ type crowd struct {
 	lost uint64
 	// sends and receives are what that took of one processor.
 	sends, receives float64
+	// stall is the host's longest meanwhile. The link offset is 12 ms.
+	stall time.Duration
 }
 
 // crowd measures as many streams as there can be.
@@ -126,12 +128,14 @@ func (d *daemons) crowd() crowd {
 	}
 	time.Sleep(2 * time.Second)
 	c := crowd{length: 10 * time.Second}
+	looks := watch(d.t)
 	before, began := d.figures(), time.Now()
 	share := processorShare(d.t, c.length, d.sender.PID(), d.receiver.PID())
 	after := d.figures()
 	c.rate = float64(after.packets-before.packets) / time.Since(began).Seconds()
 	c.missed, c.lost = after.missed-before.missed, after.lost-before.lost
 	c.sends, c.receives = share[0], share[1]
+	c.stall = longest(looks())
 	return c
 }
 
@@ -160,4 +164,5 @@ func (c crowd) print() {
 	fmt.Printf("  %-38s %8d limit 0\n", "samples lost, of each channel", c.lost)
 	fmt.Printf("  %-38s %8d limit 0\n", "packets not sent in time", c.missed)
 	fmt.Printf("  %-38s %8.1f %8.1f\n", "processor time, % of one: sends, receives", 100*c.sends, 100*c.receives)
+	printStall(c.stall)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -186,6 +185,17 @@ func (l latency) print(length time.Duration, looks []look) {
 	l.printTimes("over a cable", length)
 	fmt.Printf("  %-38s %8d of %d, limit 0\n", "samples lost", explained+lost, l.Samples)
 	fmt.Printf("  %-38s %8d in %d of %d seconds\n", fmt.Sprintf("while the host never stalled for %v", enough), lost, calm, len(l.Wrong))
-	longest := slices.MaxFunc(looks, func(a, b look) int { return cmp.Compare(a.stall, b.stall) })
-	fmt.Printf("  %-38s %8.3f ms\n", "the host's longest stall", longest.stall.Seconds()*1000)
+	printStall(longest(looks))
+}
+
+// longest is the longest stall that was seen.
+func longest(looks []look) (stall time.Duration) {
+	for _, l := range looks {
+		stall = max(stall, l.stall)
+	}
+	return stall
+}
+
+func printStall(stall time.Duration) {
+	fmt.Printf("  %-38s %8.3f ms\n", "the host's longest stall", ms(stall))
 }

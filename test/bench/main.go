@@ -300,11 +300,16 @@ func bootBare(ctx context.Context, b board.Board, image string) (boot, error) {
 	return boot{kernel, whole}, err
 }
 
-// page is the appliance right after its page has answered.
+// page is the appliance after its page has answered, and was left alone for a while.
 type page struct {
 	api.Status
 	boot boot
 }
+
+// settle is how long that is: until all that is loaded later is there, and until the kernel
+// has taken back what it had freed. It keeps that at the processor for some seconds, up to an
+// eighth of all memory, and counts it as used.
+const settle = 15 * time.Second
 
 // bootPage starts the appliance. With keep it then switches the machine off in good
 // order, and what that has written stays.
@@ -332,8 +337,19 @@ func bootPage(ctx context.Context, b board.Board, image string, keep bool) (page
 	}
 	whole := time.Since(began).Seconds()
 	status, err := vm.Fetch[api.Status](ctx, m, "/api/system/status")
-	p := page{status, boot{status.Uptime, whole}}
-	if err != nil || !keep {
+	p := page{boot: boot{status.Uptime, whole}}
+	if err != nil {
+		return p, err
+	}
+	// That may have come before what was waited for.
+	const all = "all services are ready"
+	if !strings.Contains(serial.Text(), all) {
+		if _, err := serial.Wait(ctx, all); err != nil {
+			return p, err
+		}
+	}
+	time.Sleep(settle)
+	if p.Status, err = vm.Fetch[api.Status](ctx, m, "/api/system/status"); err != nil || !keep {
 		return p, err
 	}
 	for {
