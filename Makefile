@@ -62,6 +62,7 @@ SOAK ?= 10m
 soak: test-packages image debug-image ## audio for hours: what 'make test' does for seconds, for SOAK (10m) each
 	AES67OS_SOAK=$(SOAK) go test -count=1 -v -p 1 -timeout 6h ./test/audio ./test/e2e -run 'TestBitExact|TestAudio'
 	go run ./test/bench -only audio/latency -long
+	go run ./test/bench -only audio/appliance -long
 
 reproducible: images ## build every image twice from one commit and compare
 	@for b in $(BOARDS); do rm -rf out/again; $(FIRMWARE) build -board $$b -out out/again && \
