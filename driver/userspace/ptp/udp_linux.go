@@ -1,7 +1,6 @@
 package ptp
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -216,10 +215,18 @@ var (
 
 // carrier tells whether something can be sent now.
 func (u *udp) carrier() error {
-	if err := cmp.Or(u.raw.Control(u.look), u.err); err != nil || u.flags.Uint16()&unix.IFF_RUNNING == 0 {
+	if err := u.do(u.look); err != nil || u.flags.Uint16()&unix.IFF_RUNNING == 0 {
 		return errors.Join(errNoCarrier, err)
 	}
 	return nil
+}
+
+// do does one of the things that are made once.
+func (u *udp) do(f func(fd uintptr)) error {
+	if err := u.raw.Control(f); err != nil {
+		return err
+	}
+	return u.err
 }
 
 // SendEvent implements wire. Where nothing tells the time of sending, it is that after
@@ -254,7 +261,7 @@ func (u *udp) sent(before int64) (left int64, err error) {
 	if u.misses >= maxMisses && u.misses%retryMisses != 0 {
 		return 0, timestamp.ErrNoTimestamp
 	}
-	if err := cmp.Or(u.raw.Control(u.take), u.err); err != nil {
+	if err := u.do(u.take); err != nil {
 		return 0, err
 	}
 	left, ok := u.stamps.raw(u.left.UnixNano())
