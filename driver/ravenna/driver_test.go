@@ -63,7 +63,11 @@ func (p *peer) subject(c driver.Config) drivertest.Subject {
 			p.change(func() { n = len(p.streams) })
 			return n
 		},
-		ApplicationRate: func(hz uint32) { p.event(msgSetSampleRate, u32(hz)) },
+		ApplicationRate: func(hz uint32) {
+			p.event(msgSetSampleRate, u32(hz))
+			// Events are taken one after the other: now the driver knows of the first.
+			p.event(msgGetMasterOutputVolume, nil)
+		},
 		Slow: func() (<-chan struct{}, func()) {
 			entered, release := make(chan struct{}), make(chan struct{})
 			p.change(func() { p.slow = func() { close(entered); <-release } })

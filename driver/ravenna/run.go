@@ -135,6 +135,12 @@ func (r *run) serve(ctx context.Context) error {
 		case <-r.link.lost:
 			return r.link.cause
 		case request := <-r.requests:
+			// What an application asked for was before it, and a rate of ours goes over that.
+			select {
+			case hz := <-r.link.rates:
+				r.follow(hz)
+			default:
+			}
 			request(r)
 		case hz := <-r.link.rates:
 			r.follow(hz)
