@@ -65,7 +65,7 @@ func guestLatency(ctx context.Context, t *runner, b board.Board, image string, l
 	began := time.Now()
 	for _, line := range []string{
 		vm.Install,
-		fmt.Sprintf("GODEBUG=%s %s -send -receive %v -interface lo -local 127.0.0.1 239.69.1.2:5004", realtime.Debug, vm.Program, length),
+		fmt.Sprintf("GODEBUG=%s %s -send -receive %v -interface lo -local 127.0.0.1 239.69.1.2:5004", realtime.GODEBUG, vm.Program, length),
 	} {
 		if _, err := io.WriteString(typed, line+"\r"); err != nil {
 			return l, 0, err

@@ -155,7 +155,7 @@ func runSystem(ctx context.Context, name string, runs int) error {
 	}
 	var bareTimes, pageTimes boots
 	var restarts []float64
-	var memory float64
+	var memory, settled float64
 	for i := range runs {
 		progress(fmt.Sprintf("boot %d of %d", i+1, runs))
 		t, err := bootBare(ctx, b, bare)
@@ -168,7 +168,7 @@ func runSystem(ctx context.Context, name string, runs int) error {
 			return err
 		}
 		pageTimes = append(pageTimes, page.boot)
-		memory = max(memory, float64(memoryMB<<20)-float64(page.Memory.Available))
+		memory, settled = max(memory, used(page.first)), max(settled, used(page.settled))
 	}
 	progress("kill aes67d")
 	for range 3 {
@@ -182,6 +182,7 @@ func runSystem(ctx context.Context, name string, runs int) error {
 
 	print(append(rows,
 		row{"memory of a 512 MB machine, page open", memory / 1e6, 200, "MB"},
+		row{fmt.Sprintf("the same %v later", settle), settled / 1e6, 200, "MB"},
 		row{"aes67d ready again after kill -9", median(restarts), 2, "s"}))
 	if b.Boot == board.UEFI {
 		printBoots("seconds after the kernel's start", 2, runs, bareTimes.kernel(), pageTimes.kernel(), first.boot.kernel)
@@ -300,13 +301,16 @@ func bootBare(ctx context.Context, b board.Board, image string) (boot, error) {
 	return boot{kernel, whole}, err
 }
 
-// page is the appliance after its page has answered, and was left alone for a while.
+// page is the appliance when its page has answered, and after it was left alone for a while.
 type page struct {
-	api.Status
-	boot boot
+	first, settled api.Status
+	boot           boot
 }
 
-// settle is how long that is: until all that is loaded later is there, and until the kernel
+// used is how much of the machine's memory is, in bytes.
+func used(s api.Status) float64 { return float64(memoryMB<<20) - float64(s.Memory.Available) }
+
+// settle is how long it is left alone: until all that is loaded later is there, and until the kernel
 // has taken back what it had freed. It keeps that at the processor for some seconds, up to an
 // eighth of all memory, and counts it as used.
 const settle = 15 * time.Second
@@ -337,7 +341,7 @@ func bootPage(ctx context.Context, b board.Board, image string, keep bool) (page
 	}
 	whole := time.Since(began).Seconds()
 	status, err := vm.Fetch[api.Status](ctx, m, "/api/system/status")
-	p := page{boot: boot{status.Uptime, whole}}
+	p := page{first: status, boot: boot{status.Uptime, whole}}
 	if err != nil {
 		return p, err
 	}
@@ -349,7 +353,7 @@ func bootPage(ctx context.Context, b board.Board, image string, keep bool) (page
 		}
 	}
 	time.Sleep(settle)
-	if p.Status, err = vm.Fetch[api.Status](ctx, m, "/api/system/status"); err != nil || !keep {
+	if p.settled, err = vm.Fetch[api.Status](ctx, m, "/api/system/status"); err != nil || !keep {
 		return p, err
 	}
 	for {

@@ -21,18 +21,18 @@ func CollectSeldom() {
 	debug.SetMemoryLimit(int64(used[0].Value.Uint64() - used[1].Value.Uint64() + garbage))
 }
 
-// Debug is the setting of GODEBUG with which a program is to be started that calls [Program]:
+// GODEBUG is the setting of that variable with which a program is to be started that calls [Program]:
 // garbage is then collected all at once, while everything stands still. Otherwise that goes
 // on beside the program, and Go's sweeper, while it waits for another thread to be done,
 // spins: with a real-time priority until its turn is over, which is a tenth of a second, and the
 // other thread may not get to run before.
-const Debug = "gcstoptheworld=2"
+const GODEBUG = "gcstoptheworld=2"
 
-// Environment returns that of this program with [Debug].
+// Environment returns that of this program with [GODEBUG].
 func Environment() []string {
-	setting := Debug
+	setting := GODEBUG
 	if others := os.Getenv("GODEBUG"); others != "" {
-		setting = others + "," + Debug
+		setting = others + "," + GODEBUG
 	}
 	return append(os.Environ(), "GODEBUG="+setting)
 }

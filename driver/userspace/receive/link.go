@@ -94,7 +94,7 @@ func (l *link) want(d *device, to netip.AddrPort) error {
 		return nil
 	}
 	err := l.place(d, to)
-	if errors.Is(err, unix.ENODEV) { // it has gone just now, which watch will notice
+	if errors.Is(err, unix.ENODEV) { // it has gone just now: watch will notice, or try again
 		d.unsettled = true
 		return nil
 	}

@@ -14,7 +14,6 @@ import (
 const (
 	period = 12
 	ahead  = 3 * period
-	// linkOffset of the sink: packets have 48, and as long again for the way.
 	// linkOffset of the sink: packets have 48, and three quarters of that for the way.
 	linkOffset = 84
 )
